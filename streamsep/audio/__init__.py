@@ -1,0 +1,1 @@
+"""Sound from outside: files and sound cards. The only importers of soundfile and sounddevice. Control side."""

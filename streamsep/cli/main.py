@@ -1,0 +1,52 @@
+"""The command line, assembled: `streamsep COMMAND`. Each command is a module of its own and imports what it needs when run."""
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+import streamsep
+from streamsep.cli.check import check
+from streamsep.cli.console import print_error
+from streamsep.cli.devices import devices
+from streamsep.cli.live import live
+from streamsep.cli.models import models
+from streamsep.cli.separate import separate
+from streamsep.errors import StreamsepError
+
+
+class Commands(TyperGroup):
+    """The commands; what goes wrong in the ways we know ends them with one red line and exit code 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was typed."""
+        try:
+            return super().invoke(ctx)
+        except StreamsepError as error:
+            print_error(str(error))
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(name="streamsep", cls=Commands, no_args_is_help=True, rich_markup_mode="rich", add_completion=False)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"streamsep {streamsep.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def main(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Separate sound while it is heard: speech from noise, vocals from accompaniment, within a hearing aid's delay."""
+
+
+app.command()(separate)
+app.command()(live)
+app.command()(devices)
+app.command()(models)
+app.command()(check)

@@ -1,0 +1,160 @@
+"""Settings: a YAML file and `key=value` overrides in, checked values out, or an error that names the file and the key.
+
+configs/default.yaml documents every key. What a model file says (rates, windows, sources) is never a setting.
+"""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from streamsep.errors import ConfigError
+
+Decibels = Annotated[float, Field(ge=-120, le=24, allow_inf_nan=False)]
+HERE = Path(__file__).parent
+
+
+class Section(BaseModel):
+    """Common to all sections: unknown keys are errors, and nothing changes after the check."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LimiterSettings(Section):
+    """The last thing before the ears."""
+
+    ceiling_db: float = Field(-1.0, ge=-40, le=0)
+    release_ms: float = Field(80.0, ge=1, le=5000)
+    look_ahead_ms: float = Field(0.0, ge=0, le=20)
+    true_peak: bool = False
+
+
+class ModelSettings(Section):
+    """Which models."""
+
+    bank: str = "zoo"
+    precision: Literal["int8", "fp32"] = "int8"
+
+
+class Settings(Section):
+    """Everything a person can set; see configs/default.yaml."""
+
+    domain: str = "noise"
+    gains_db: dict[str, Decibels] = Field(default_factory=dict)
+    dry_floor_db: float = Field(-120.0, ge=-120, le=0)
+    fade_ms: float = Field(100.0, ge=20, le=1000)
+    warm_up_ms: float = Field(500.0, ge=0, le=5000)
+    gain_ramp_ms: float = Field(20.0, ge=0, le=1000)
+    limiter: LimiterSettings = LimiterSettings()
+    models: ModelSettings = ModelSettings()
+
+
+def configs_folder() -> Path:
+    """Where the named configurations are: inside the installed package, or beside it in a checkout."""
+    inside = HERE / "configs"
+    return inside if inside.is_dir() else HERE.parent / "configs"
+
+
+def config_names() -> list[str]:
+    """The configurations that can be named."""
+    return sorted(path.stem for path in configs_folder().glob("*.yaml"))
+
+
+def load_settings(config: str | Path | Mapping[str, Any] = "default", overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Settings from a named configuration, a YAML file or a mapping; then the overrides. What neither names is default.
+
+    Raises ConfigError naming the file, the key, the value and what would be right."""
+    default = read_yaml(configs_folder() / "default.yaml")
+    if isinstance(config, Mapping):
+        source, values = "settings", dict(config)
+    else:
+        path = find_config(config)
+        source, values = str(path), read_yaml(path)
+    checked(values, source)
+    merged = merge(default, values)
+    if overrides:
+        checked(overrides, "settings")
+        merged = merge(merged, overrides)
+    return checked(merged, source)
+
+
+def find_config(config: str | Path) -> Path:
+    """The file of a configuration given by name or path. Raises ConfigError listing the names there are."""
+    named = configs_folder() / f"{config}.yaml"
+    for path in (Path(config), named):
+        if path.is_file():
+            return path
+    raise ConfigError(f"{config}: no such configuration; give a YAML file or one of {config_names()}")
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError when it is not YAML or not a mapping."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path}: expected keys and values, got {type(values).__name__}")
+    return values
+
+
+def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
+    """`--set` arguments, "limiter.look_ahead_ms=2", as a nested mapping; values are read as YAML. Raises ConfigError."""
+    result: dict[str, Any] = {}
+    for assignment in assignments:
+        key, equals, text = assignment.partition("=")
+        if not equals or not all(key.split(".")):
+            raise ConfigError(f"--set {assignment}: expected KEY=VALUE, for example gains_db.noise=-30")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {assignment}: {text!r} is not a YAML value") from None
+        for part in reversed(key.split(".")):
+            value = {part: value}
+        result = merge(result, value)
+    return result
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`over` on top of `base`, mappings merged key by key."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def checked(values: Mapping[str, Any], source: str) -> Settings:
+    """Validated settings. Raises ConfigError with every complaint, and the nearest valid key for an unknown one."""
+    try:
+        return Settings.model_validate(dict(values))
+    except ValidationError as error:
+        complaints = []
+        for item in error.errors():
+            key = ".".join(map(str, item["loc"]))
+            if item["type"] == "extra_forbidden":
+                complaints.append(f"{key}: unknown key{nearest(key)}")
+            else:
+                complaints.append(f"{key}: {item['msg']}, got {item['input']!r}")
+        raise ConfigError(f"{source}: " + "; ".join(complaints)) from None
+
+
+def known_keys(section: type[BaseModel] = Settings, prefix: str = "") -> list[str]:
+    """Every key with its dotted path."""
+    keys = []
+    for name, field in section.model_fields.items():
+        keys.append(prefix + name)
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            keys += known_keys(field.annotation, f"{prefix}{name}.")
+    return keys
+
+
+def nearest(key: str) -> str:
+    """A hint at the key that was probably meant."""
+    close = difflib.get_close_matches(key, known_keys(), n=1, cutoff=0.5)
+    return f", did you mean {close[0]}?" if close else f"; the keys are {known_keys()}"

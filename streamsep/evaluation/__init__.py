@@ -1,0 +1,1 @@
+"""Measuring: lists of mixtures, metrics, reports. Control side, offline."""

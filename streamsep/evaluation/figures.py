@@ -1,0 +1,100 @@
+"""One picture of a separated scene: what went in, what was found, what is heard, one above the other on one time axis."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.arrays import Block
+
+WINDOW = 1024  # samples; long enough to draw the partials of a voice as lines
+HOP = 256
+RANGE_DB = 70.0  # what is quieter than the mixture's loudest bin by more is black
+PITCHES = 240  # rows of a picture
+TICKS_HZ = (100, 500, 1000, 2000, 4000, 8000)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A sound as long as the scene, with its name and a caption for every segment."""
+
+    name: str
+    samples: Block  # (samples,)
+    captions: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A segment of the time axis, in seconds, and what it is called."""
+
+    start_s: float
+    stop_s: float
+    label: str
+
+
+def draw_scene(path: Path, rows: Sequence[Row], stretches: Sequence[Stretch], rate: int, title: str) -> None:
+    """Write a PNG of 1400 pixels' width: a spectrogram a row, all on one colour scale, whose 0 dB is the loudest bin of the
+    first row. Needs matplotlib (the extra "demo")."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure  # no pyplot: no display is touched and no global state is left
+
+    pictures = [mel_picture(row.samples, rate) for row in rows]
+    loudest = float(pictures[0].max())
+    seconds = len(rows[0].samples) / rate
+    figure = Figure(figsize=(14, 1.5 + 2.15 * len(rows)), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title, fontsize=15, fontweight="bold", x=0.012, ha="left")
+    panels = np.atleast_1d(figure.subplots(len(rows), 1, sharex=True))
+    for row, picture, panel in zip(rows, pictures, panels, strict=True):
+        image = panel.imshow(
+            picture - loudest,
+            origin="lower",
+            aspect="auto",
+            extent=(0, seconds, 0, PITCHES),
+            vmin=-RANGE_DB,
+            vmax=0,
+            cmap="magma",
+            interpolation="bilinear",
+        )
+        panel.set_ylabel(row.name, fontsize=13, fontweight="bold")
+        ticks = [hz for hz in TICKS_HZ if hz <= rate / 2]
+        panel.set_yticks(PITCHES * _mel(ticks) / _mel(rate / 2), [f"{hz / 1000:g} kHz" for hz in ticks], fontsize=9)
+        for stretch, caption in zip(stretches, row.captions, strict=True):
+            panel.text(stretch.start_s, PITCHES * 1.03, caption, fontsize=12, ha="left", va="bottom")
+            for edge_s in (stretch.start_s, stretch.stop_s):
+                if 0 < edge_s < seconds:
+                    panel.axvline(edge_s, color="white", linewidth=1, linestyle=(0, (4, 3)))
+    for stretch in stretches:
+        panels[0].annotate(
+            stretch.label,
+            (stretch.start_s, PITCHES),
+            xytext=(0, 24),
+            textcoords="offset points",
+            fontsize=13,
+            color="#555555",
+        )
+    panels[-1].set_xlabel("seconds", fontsize=12)
+    scale = figure.colorbar(image, ax=list(panels), pad=0.01, fraction=0.02)
+    scale.set_label("dB below the loudest of the mixture", fontsize=11)
+    figure.savefig(path)
+
+
+def mel_picture(samples: Block, rate: int) -> NDArray[np.float64]:
+    """(samples,) -> (PITCHES, frames): level in dB, rows evenly spaced in mel from 0 Hz to half the rate."""
+    padded = np.pad(np.asarray(samples, np.float64), WINDOW // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
+    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2
+    mels = (np.arange(PITCHES) + 0.5) / PITCHES * _mel(rate / 2)
+    rows = 700 * np.expm1(mels / 1127) * WINDOW / rate
+    below = np.minimum(rows.astype(int), WINDOW // 2 - 1)
+    share = rows - below
+    between = power[:, below] * (1 - share) + power[:, below + 1] * share
+    picture: NDArray[np.float64] = 10 * np.log10(between.T + 1e-12)
+    return picture
+
+
+def _mel(hz: float | Sequence[float]) -> NDArray[np.float64]:
+    """The pitch of a frequency in mel (O'Shaughnessy 1987)."""
+    return 1127 * np.log1p(np.asarray(hz) / 700)

@@ -1,0 +1,58 @@
+"""How sure a mean is, when the things it was taken over are not independent."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWS = 4000  # the ends of an interval then repeat to about a fiftieth of its width whatever the seed
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean of `n` values with its 95 % confidence interval; mean, low and high are nan when n is 0."""
+
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> Interval:
+    """The mean of the values and the 95 % bootstrap interval of it; values that are nan are left out.
+
+    clusters: for every value, what it was made of (the clip in each slot). A clip that is in many mixtures pulls all of
+    them the same way, and a mixture has two clips, so mixtures are not resampled but clips: in every draw each clip gets a
+    random weight (exponential, mean 1) and each mixture the product of its clips' weights (Owen & Eckles 2012). A slot
+    that groups the mixtures just as an earlier one (a singer's voice always with its own accompaniment) adds nothing.
+    Tends to be too wide rather than too narrow. A single cluster says nothing of others: the interval has no width then.
+
+    >>> clustered_mean([1.0, 1.0, 1.0], [["a", "x"], ["a", "y"], ["b", "y"]])
+    Interval(mean=1.0, low=1.0, high=1.0, n=3)
+    """
+    kept = [i for i, value in enumerate(values) if not np.isnan(value)]
+    if not kept:
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    found = np.array([values[i] for i in kept], np.float64)
+    labels = _numbered([clusters[i] for i in kept])
+    random = np.random.default_rng(seed)
+    weights = random.exponential(size=(DRAWS, int(labels.max()) + 1))[:, labels].prod(axis=2)
+    means = weights @ found / weights.sum(axis=1)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Interval(float(found.mean()), float(low), float(high), len(found))
+
+
+def _numbered(clusters: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
+    """(values, slots) -> whole numbers, equal where the clips are; of slots that group the values alike, the first."""
+    slots: dict[tuple[int, ...], Sequence[Hashable]] = {}
+    for slot in zip(*clusters, strict=True):
+        slots.setdefault(_pattern(slot), slot)
+    numbers: dict[Hashable, int] = {}
+    return np.array([[numbers.setdefault(clip, len(numbers)) for clip in slot] for slot in slots.values()], np.intp).T
+
+
+def _pattern(labels: Sequence[Hashable]) -> tuple[int, ...]:
+    """The same for two sequences that are equal but for the names of their labels: (a, b, a) -> (0, 1, 0)."""
+    seen: dict[Hashable, int] = {}
+    return tuple(seen.setdefault(label, len(seen)) for label in labels)

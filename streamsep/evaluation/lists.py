@@ -1,0 +1,52 @@
+"""Fixed lists of mixtures: `mixtures.csv` beside the clips it names, a row a source.
+
+Columns: mixture, domain, split, slot, path (relative to the list), start and samples (in samples), gain. The mixture is the
+sum of its sources; a source shorter than the mixture is followed by silence.
+"""
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.audio import files
+from streamsep.errors import AudioError
+
+RATE = 16_000
+LENGTH = 5 * RATE  # samples of every mixture in the lists
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """One mixture with its true sources."""
+
+    name: str
+    domain: str
+    clips: tuple[str, ...]  # path of the clip in each slot
+    sources: NDArray[np.float32]  # (sources, samples); the mixture is their sum
+
+
+def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
+    """The mixtures of one split and domain, in the list's order. Raises AudioError when there is no such list."""
+    table = folder / "mixtures.csv"
+    if not table.is_file():
+        raise AudioError(f"{folder}: expected a folder with a mixtures.csv and the clips it names, found none")
+    with open(table, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == split and row["domain"] == domain]
+    if not rows:
+        raise AudioError(f"{table}: no mixture with split {split!r} and domain {domain!r}")
+    for name, group in groupby(rows, key=lambda row: row["mixture"]):
+        slots = sorted(group, key=lambda row: int(row["slot"]))
+        sources = np.zeros((len(slots), LENGTH), np.float32)
+        for source, row in zip(sources, slots, strict=True):
+            start, samples = int(row["start"]), int(row["samples"])
+            piece, rate = files.read(folder / row["path"], stop=start + samples)
+            if rate != RATE:
+                raise AudioError(f"{folder / row['path']}: expected {RATE} Hz, found {rate} Hz")
+            piece = piece[start:, 0] * np.float32(row["gain"])
+            source[: len(piece)] = piece
+        yield Mixture(name, domain, tuple(row["path"] for row in slots), sources)

@@ -1,0 +1,137 @@
+"""Model files to things that run. The only importer of ONNX Runtime.
+
+One thread, sequential, no spinning: a hop takes a fraction of a millisecond, and threads that wait for it would only take
+the core from the sound card's.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+from numpy.typing import NDArray
+
+from streamsep.arrays import State
+from streamsep.errors import ModelError
+from streamsep.models.manifest import METADATA_KEY, Manifest, parse_manifest
+from streamsep.realtime.bound_model import BoundModel, Run
+
+WARM_UP_RUNS = 8
+
+Tensor = NDArray[np.float32]
+
+
+def open_session(path: Path) -> ort.InferenceSession:
+    """A session for one thread. Raises ModelError when the file is missing or no ONNX model."""
+    if not path.is_file():
+        raise ModelError(f"{path}: no such model file")
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.log_severity_level = 3
+    try:
+        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # ONNX Runtime has no common exception of its own
+        raise ModelError(f"{path}: not a model that ONNX Runtime can open: {str(error).splitlines()[0][:200]}") from None
+
+
+def read_manifest(path: Path, session: ort.InferenceSession | None = None) -> Manifest:
+    """The manifest inside a model file. Raises ModelError when there is none or it is not valid."""
+    metadata = (session or open_session(path)).get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ModelError(f"{path}: no manifest: expected JSON under the metadata key {METADATA_KEY!r}")
+    return parse_manifest(metadata[METADATA_KEY], str(path))
+
+
+def check_ports(path: Path, session: ort.InferenceSession, manifest: Manifest) -> None:
+    """Raise ModelError unless the graph's inputs and outputs are those its manifest promises."""
+    bins = manifest.front_end.bins
+    result: dict[str, tuple[int | None, ...]]
+    if manifest.graph == "step":
+        result = {"masks": (None, len(manifest.sources), bins)}
+    else:
+        result = {"embeddings": (None, bins, manifest.embedding_dims)}
+    wanted_in = {"spectrum": (None, bins, 2), **{f"state.{name}": shape for name, shape in manifest.states.items()}}
+    wanted_out = result | {f"next.{name}": shape for name, shape in manifest.states.items()}
+    for kind, wanted, ports in (("input", wanted_in, session.get_inputs()), ("output", wanted_out, session.get_outputs())):
+        found = {port.name: port for port in ports}
+        if found.keys() != wanted.keys():
+            raise ModelError(f"{path}: {kind}s: the manifest asks for {sorted(wanted)}, the graph has {sorted(found)}")
+        for name, shape in wanted.items():
+            port = found[name]
+            if port.type != "tensor(float)":
+                raise ModelError(f"{path}: {kind} {name}: expected float32, the graph has {port.type}")
+            fits = len(port.shape) == len(shape) and all(
+                want is None or not isinstance(have, int) or have == want
+                for want, have in zip(shape, port.shape, strict=True)
+            )
+            if not fits:
+                raise ModelError(f"{path}: {kind} {name}: the manifest asks for {shape}, the graph has {port.shape}")
+
+
+def open_model(path: Path) -> tuple[Manifest, BoundModel]:
+    """A step graph as a separator, warmed up and as new. Raises ModelError for whatever is wrong with the file."""
+    session = open_session(path)
+    manifest = read_manifest(path, session)
+    if manifest.graph != "step":
+        raise ModelError(f"{path}: graph: expected a 'step' graph, got {manifest.graph!r}")
+    check_ports(path, session, manifest)
+    bins = manifest.front_end.bins
+    spectrum = np.zeros((1, bins, 2), np.float32)
+    masks = np.zeros((1, len(manifest.sources), bins), np.float32)
+    states = {
+        name: (np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for name, shape in manifest.states.items()
+    }
+
+    def bound(source: int) -> Run:
+        """A run that reads state arrays number `source` and writes the others."""
+        binding = session.io_binding()
+
+        def bind(name: str, array: Tensor, put: bool) -> None:
+            method = binding.bind_input if put else binding.bind_output
+            method(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+
+        bind("spectrum", spectrum, True)
+        bind("masks", masks, False)
+        for name, pair in states.items():
+            bind(f"state.{name}", pair[source], True)
+            bind(f"next.{name}", pair[1 - source], False)
+        run = session._sess.run_with_iobinding  # the public method is this plus a check of its arguments
+        inner = binding._iobinding
+        return lambda: run(inner, None)
+
+    runs = bound(0), bound(1)
+    try:
+        for turn in range(WARM_UP_RUNS):
+            runs[turn % 2]()
+    except Exception as error:
+        raise ModelError(f"{path}: the graph cannot be run: {str(error).splitlines()[0][:200]}") from None
+    for pair in states.values():
+        for array in pair:
+            array.fill(0)
+    return manifest, BoundModel(manifest.sources, manifest.look_ahead, spectrum, masks, states, runs)
+
+
+class Batch:
+    """A graph run over many frames at once: masks of a step graph, embeddings of a look-back graph."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises ModelError for whatever is wrong with the file."""
+        self._session = open_session(path)
+        self.manifest = read_manifest(path, self._session)
+        check_ports(path, self._session, self.manifest)
+
+    def start(self) -> State:
+        """The state before the first frame."""
+        return {name: np.zeros(shape, np.float32) for name, shape in self.manifest.states.items()}
+
+    def run(self, spectrum: NDArray[np.complexfloating], state: State) -> tuple[Tensor, State]:
+        """(frames, bins) complex, state -> masks (frames, sources, bins) or embeddings (frames, bins, dims), next state."""
+        frames = np.stack([spectrum.real, spectrum.imag], -1).astype(np.float32)
+        feed = {"spectrum": frames, **{f"state.{name}": array for name, array in state.items()}}
+        names: Sequence[str] = [port.name for port in self._session.get_outputs()]
+        outputs = dict(zip(names, self._session.run(names, feed), strict=True))
+        following = {name: outputs[f"next.{name}"] for name in state}
+        return outputs["masks" if self.manifest.graph == "step" else "embeddings"], following

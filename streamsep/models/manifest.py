@@ -1,0 +1,98 @@
+"""What a model file says of itself: JSON under the ONNX metadata key `streamsep.manifest`.
+
+The file is the truth about rate, windows, sources and state; settings never repeat it. README.md describes the format for
+those who bring a model of their own.
+"""
+
+import math
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from streamsep.errors import ConfigError, ModelError
+from streamsep.realtime.stft import FrontEnd, check_lengths
+
+METADATA_KEY = "streamsep.manifest"
+FORMAT = 1
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+
+
+class Corpus(BaseModel):
+    """Some of the data a model was trained on."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    corpus: str
+    minutes: float = Field(ge=0)
+    licence: str
+
+
+class Training(BaseModel):
+    """How a model was made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: tuple[Corpus, ...] = ()
+    recipe: str = ""
+    seed: int = 0
+    steps: int = Field(0, ge=0)
+
+
+class Manifest(BaseModel):
+    """All a bank, an engine and a person need to know about one graph."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: Literal[1] = Field(description="version of this description")
+    domain: Name = Field(description="the kind of mixture it separates")
+    version: str = Field(description="of the model; all graphs of one model share it")
+    graph: Literal["step", "look-back"] = Field(description="step: masks; look-back: embeddings")
+    precision: Literal["fp32", "int8"] = Field(description="of the weights; inputs and outputs are float32 in both")
+    sample_rate: int = Field(ge=8000, le=48_000, description="Hz")
+    window: int = Field(ge=2, description="analysis window, samples")
+    synthesis_window: int = Field(ge=2, description="samples; its length is the algorithmic latency")
+    hop: int = Field(ge=1, description="samples")
+    look_ahead: int = Field(0, ge=0, le=100, description="hops by which the masks are late")
+    sources: tuple[Name, ...] = Field(min_length=1, description="role of each slot, in order")
+    symmetric: bool = Field(False, description="whether the slots may come in any order")
+    embedding_dims: int = Field(20, ge=1)
+    states: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], tuple[Annotated[int, Field(ge=1)], ...]] = Field(
+        default_factory=dict, description="name -> shape of everything it remembers; zeros at the start"
+    )
+    parameters: int = Field(0, ge=0, description="weights on the path from spectrum to masks")
+    calibration: dict[str, Any] | None = None
+    training: Training = Training()
+    licence: str = Field(min_length=1, description="of the weights")
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    notes: str = Field("", description="intended use, known failures")
+
+    @model_validator(mode="after")
+    def _windows_fit(self) -> "Manifest":
+        try:
+            check_lengths(self.window, self.synthesis_window, self.hop)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def front_end(self) -> FrontEnd:
+        """What the models of one bank share."""
+        return FrontEnd(self.sample_rate, self.window, self.synthesis_window, self.hop)
+
+    @property
+    def state_size(self) -> int:
+        """Numbers remembered between hops."""
+        return sum(math.prod(shape) for shape in self.states.values())
+
+
+def parse_manifest(text: str, file: str) -> Manifest:
+    """The manifest in a file's metadata. Raises ModelError naming the file, the field, the value and what would be right."""
+    try:
+        return Manifest.model_validate_json(text)
+    except ValidationError as error:
+        complaints = [
+            f"{'.'.join(map(str, item['loc'])) or 'manifest'}: {item['msg']}, got {item['input']!r:.60}"
+            for item in error.errors()
+        ]
+        raise ModelError(f"{file}: {METADATA_KEY} is not valid: " + "; ".join(complaints)) from None

@@ -1,0 +1,1 @@
+"""The audio side: what runs once per hop, against a deadline. NumPy and our own arrays and errors, nothing else."""

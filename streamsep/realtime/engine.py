@@ -1,0 +1,362 @@
+"""The path of the sound, top to bottom. It knows no threads, no devices and no files: blocks in, blocks out."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Self, overload
+
+import numpy as np
+
+from streamsep.arrays import Array, Block
+from streamsep.errors import ConfigError, StreamsepError
+from streamsep.realtime.contract import Separator, audio_thread
+from streamsep.realtime.counters import Counters
+from streamsep.realtime.crossfade import Fade, blend, fade_hops
+from streamsep.realtime.ledger import Ledger
+from streamsep.realtime.limiter import Limiter
+from streamsep.realtime.mailbox import Mailbox, Order
+from streamsep.realtime.masking import Rendering, apply, linear
+from streamsep.realtime.resample import Downsampler, HopSchedule, Upsampler
+from streamsep.realtime.ring import Ring
+from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
+
+LOUDEST = 1e4  # +80 dBFS: what is louder is no sound, and would overflow inside a float32 model
+USUAL_BLOCK = 8192  # samples; a longer block makes the engine allocate once more
+
+
+@dataclass(frozen=True)
+class EngineOptions:
+    """The engine's settings; configs/default.yaml explains each. Gains and levels in dB, times in ms."""
+
+    gains_db: Mapping[str, float] = field(default_factory=dict)  # by role or by slot name; 0 dB where nothing is said
+    dry_floor_db: float = -120.0
+    fade_ms: float = 100.0
+    warm_up_ms: float = 500.0
+    gain_ramp_ms: float = 20.0
+    ceiling_db: float = -1.0
+    release_ms: float = 80.0
+    look_ahead_ms: float = 0.0
+    true_peak: bool = False
+
+
+class Engine:
+    """Everything the listener hears passes here: cleaned, separated, weighted, limited, hop by hop.
+
+    Audio side: `process` and `flush`, from one thread. From any thread: `set_gain`, `select`, `bypass`, and reading
+    `domain`, `sources`, `counters`. With nobody in `process`: `reset`, `close`.
+    """
+
+    def __init__(
+        self,
+        separators: Mapping[str, Separator],
+        front_end: FrontEnd,
+        options: EngineOptions,
+        domain: str,
+        rate: int,
+        channels: int = 1,
+    ) -> None:
+        """separators: by domain, all made for `front_end`. Raises ConfigError for a rate, a channel count, a gain or a
+        domain that cannot be."""
+        if channels < 1:
+            raise ConfigError(f"channels must be at least 1, got {channels}")
+        if domain not in separators:
+            raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
+        front, hop, length = front_end, front_end.hop, (front_end.window, front_end.synthesis_window, front_end.hop)
+        self.rate, self.channels, self.front_end = rate, channels, front
+        self.domains = tuple(separators)
+        self.counters = Counters()
+        self._hop_s = hop / front.sample_rate
+        look_ahead = max(separator.look_ahead for separator in separators.values())
+        slots = max(len(separator.sources) for separator in separators.values())
+        ramp = fade_hops(options.gain_ramp_ms, self._hop_s)
+        floor = linear(options.dry_floor_db)
+        self._renderings = [
+            Rendering(separator, slots, look_ahead - separator.look_ahead, floor, ramp, self.counters)
+            for separator in separators.values()
+        ]
+        lanes = slots * channels
+
+        # in: device samples are gathered until they make a hop
+        self._schedule = HopSchedule(rate, front.sample_rate, hop)
+        longest = self._schedule.longest
+        self._gathered = np.zeros((channels, longest))
+        self._filled = 0
+        self._length = self._schedule.length(0)
+        self._finite = np.ones((channels, longest), np.bool_)
+        # the model's rate
+        self._analysis = Analysis(channels, *length)
+        self._past = np.zeros((look_ahead, channels, front.bins), np.complex128)
+        self._past_at = 0
+        self._delayed = np.zeros((channels, front.bins), np.complex128)
+        self._synthesis = Synthesis(channels, *length)
+        self._source_synthesis = Synthesis(lanes, *length)
+        self._source_spectra = self._source_synthesis.masked.reshape(slots, channels, front.bins)
+        self._total = np.zeros(front.bins)  # of a cross-fade
+        self._masks = np.zeros((slots, front.bins))
+        self._bypass_total = np.zeros(front.bins)
+        self._ones = np.ones(front.bins)
+        self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
+        for sources in range(1, slots + 1):
+            self._dry_masks[sources, :sources] = 1 / sources
+        # out: the device's rate again
+        ticks = (front.synthesis_window - hop + look_ahead * hop) * self._schedule.down
+        self._down: Downsampler | None = None
+        self._up: Upsampler | None = None
+        self._source_up: Upsampler | None = None
+        filter_ticks = 0
+        if rate != front.sample_rate:
+            filter_ticks = 2 * self._schedule.filter_ticks
+            extra = -(ticks + filter_ticks) % self._schedule.up  # so that the whole delay is whole samples
+            filter_ticks += extra
+            self._down = Downsampler(channels, self._schedule)
+            self._up = Upsampler(channels, self._schedule, extra)
+            self._source_up = Upsampler(lanes, self._schedule, extra)
+        self._limiter = Limiter(
+            channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
+        )
+        self._ready = Ring(channels, 2 * longest)
+        self._sources_ready = Ring(lanes, 2 * longest + self._limiter.latency)
+        self._slots = slots
+        self._grow(USUAL_BLOCK)
+
+        up = self._schedule.up
+        self.latency = Ledger(
+            rate,
+            {
+                "gathering a hop": longest,
+                "window": (front.synthesis_window - hop) * self._schedule.down / up,
+                "look-ahead": look_ahead * hop * self._schedule.down / up,
+                "resampler": filter_ticks / up,
+                "limiter": self._limiter.latency,
+            },
+        )
+        self._orders = Mailbox()
+        self._fade = Fade(fade_hops(options.fade_ms, self._hop_s))
+        self._warm_hops = round(options.warm_up_ms / 1000 / self._hop_s)
+        self._bypass_fade = Fade(fade_hops(options.fade_ms, self._hop_s))
+        self._bypassed = False
+        self._active = self._renderings[self.domains.index(domain)]
+        self._incoming: Rendering | None = None
+        self._warm_left = 0
+        self._separating = False
+        self._closed = False
+        for name, gain_db in options.gains_db.items():
+            self._aim(name, gain_db)
+        self.reset()
+
+    # ------------------------------------------------------------------------------------------------ the audio side
+
+    @overload
+    def process(self, block: Block, out: Block | None = None, separate: Literal[False] = False) -> Block: ...
+    @overload
+    def process(self, block: Block, out: Block | None = None, *, separate: Literal[True]) -> tuple[Block, Block]: ...
+    @overload
+    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Block | tuple[Block, Block]: ...
+
+    @audio_thread
+    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Block | tuple[Block, Block]:
+        """Sound in, sound out, `latency.samples` later: (samples,) or (samples, channels) -> the same shape, float32.
+
+        Returns `out` if given; otherwise an array of the engine's own, overwritten by the next call. separate: also return
+        the sources, (slots, samples[, channels]), by slot of the bank's largest model, always an array of the engine's own;
+        they have no gains and no limiter. Ask for them in every call or in none: what was not asked for is not computed.
+        Raises ConfigError for a block of another shape or type, never for anything the samples hold.
+        """
+        if self._closed:
+            raise StreamsepError("this engine is closed")
+        if block.ndim > 2 or (block.ndim == 1 and self.channels > 1) or block.shape[1:] not in ((), (self.channels,)):
+            raise ConfigError(f"block: expected shape (samples, {self.channels}), got {block.shape}")
+        if block.dtype.kind != "f":
+            raise ConfigError(f"block: expected floating point samples in [-1, 1], got {block.dtype}")
+        count = len(block)
+        if count > len(self._block):
+            self._grow(count)
+        if out is None:
+            out = self._block[:count].reshape(block.shape)
+        elif out.shape != block.shape:
+            raise ConfigError(f"out: expected the block's shape {block.shape}, got {out.shape}")
+        if separate and not self._separating:
+            self._separating = True
+            self._sources_ready.reset(self._ready.filled + self._limiter.latency)
+        lanes_in = block[None] if block.ndim == 1 else block.T
+        lanes_out = out[None] if out.ndim == 1 else out.T
+        done = 0
+        while done < count:
+            step = min(count - done, self._length - self._filled)
+            self._gathered[:, self._filled : self._filled + step] = lanes_in[:, done : done + step]
+            self._ready.read(lanes_out[:, done : done + step])
+            if self._separating:
+                self._sources_ready.read(self._source_block[:, done : done + step])
+            done += step
+            self._filled += step
+            if self._filled == self._length:
+                self._hop()
+        if not separate:
+            return out
+        sources = self._source_block.reshape(self._slots, self.channels, -1)[:, :, :count]
+        return out, sources[:, 0] if block.ndim == 1 else sources.transpose(0, 2, 1)
+
+    @audio_thread
+    def _hop(self) -> None:
+        """One complete hop through the whole path."""
+        gathered = self._gathered[:, : self._length]
+        clean = self._make_finite(gathered)
+        samples = gathered if self._down is None else self._down.process(gathered)
+        spectrum = self._analysis.process(samples)
+        total, masks = self._render(spectrum, samples)
+        if not clean:
+            total, masks = self._ones, self._dry_masks[len(self._active.names)]
+        if len(self._past):
+            self._delayed[:] = self._past[self._past_at]
+            self._past[self._past_at] = spectrum
+            self._past_at = (self._past_at + 1) % len(self._past)
+            spectrum = self._delayed
+        apply(spectrum, total, self._synthesis.masked)
+        out = self._synthesis.process()
+        if self._up is not None:
+            out = self._up.process(out)
+        self._ready.write(self._limiter.process(out))
+        if self._separating:
+            for slot, into in enumerate(self._source_spectra):
+                apply(spectrum, masks[slot], into)
+            sources = self._source_synthesis.process()
+            if self._source_up is not None:
+                sources = self._source_up.process(sources)
+            self._sources_ready.write(sources)
+        elif self._source_up is not None:
+            self._source_up.skip()
+        self.counters.hops += 1
+        self.counters.limited_hops = self._limiter.limited
+        self._filled = 0
+        self._length = self._schedule.length(self.counters.hops)
+
+    @audio_thread
+    def _make_finite(self, samples: Array) -> bool:
+        """Silence for whatever is no number, and nothing louder than anything real. False when something was no number."""
+        finite = self._finite[:, : samples.shape[1]]
+        np.isfinite(samples, out=finite)
+        clean = bool(finite.all())
+        if not clean:
+            np.logical_not(finite, out=finite)
+            np.copyto(samples, 0.0, where=finite)
+            self.counters.non_finite_hops += 1
+        np.minimum(samples, LOUDEST, out=samples)
+        np.maximum(samples, -LOUDEST, out=samples)
+        return clean
+
+    @audio_thread
+    def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
+        """What is heard of every bin (bins,) and of every slot (slots, bins): the active domain, or a fade to the next."""
+        if self._incoming is None and (order := self._orders.take()) is not None:
+            chosen = self._renderings[order.index]
+            if chosen is not self._active:
+                chosen.restart()
+                self._incoming, self._warm_left = chosen, self._warm_hops
+                self._fade.restart()
+        active, incoming = self._active, self._incoming
+        active.process(spectrum, samples)
+        total, masks = active.total, active.masks
+        if incoming is not None:
+            incoming.process(spectrum, samples)
+            if self._warm_left > 0:  # a recurrent separator needs to hear a while before it can be heard
+                self._warm_left -= 1
+            else:
+                weight = self._fade.step()
+                blend(active.total, incoming.total, weight, out=self._total)
+                blend(active.masks, incoming.masks, weight, out=self._masks)
+                total, masks = self._total, self._masks
+                if self._fade.finished:
+                    self._active, self._incoming = incoming, None
+                    self.counters.switches += 1
+        weight = self._bypass_fade.step(self._bypassed)
+        if weight == 1.0:
+            return self._ones, masks
+        if weight > 0.0:
+            blend(total, self._ones, weight, out=self._bypass_total)
+            total = self._bypass_total
+        return total, masks
+
+    # ---------------------------------------------------------------------------------------------- the control side
+
+    def flush(self, separate: bool = False) -> Block | tuple[Block, Block]:
+        """The tail that the latency still holds, (latency.samples[, channels]), as if silence followed. See `process`."""
+        shape = (self.latency.samples,) if self.channels == 1 else (self.latency.samples, self.channels)
+        return self.process(np.zeros(shape, np.float32), separate=separate)
+
+    @property
+    def domain(self) -> str:
+        """The domain that is heard; during a fade still the old one."""
+        return self.domains[self._renderings.index(self._active)]
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the active domain's slots, in order; repeated roles are numbered: ("talker-1", "talker-2")."""
+        return self._active.names
+
+    def select(self, domain: str) -> None:
+        """Go over to another domain: it listens along for `warm_up_ms`, then it is faded in over `fade_ms`.
+
+        Returns at once. While a hand-over runs the newest request waits for its end. Raises ConfigError for an unknown
+        domain."""
+        if domain not in self.domains:
+            raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}")
+        self._orders.put(Order(self.domains.index(domain)))
+
+    def bypass(self, on: bool) -> None:
+        """Fade to the delayed input, or back, over `fade_ms`. The latency stays the same."""
+        self._bypassed = bool(on)
+
+    def set_gain(self, role: str, db: float) -> None:
+        """Set the gain of a role ("speech") or of one slot ("talker-1"), in dB, -120 (silent) to +24. It glides there.
+
+        Raises ConfigError for a role that no domain has, or a gain out of range."""
+        self._aim(role, db)
+
+    def reset(self) -> None:
+        """As new: nothing is remembered of the sound so far. The domain, the gains and the bypass stay as they are."""
+        self._orders.take()
+        self._incoming = None
+        for rendering in self._renderings:
+            rendering.restart()
+        for part in (self._analysis, self._synthesis, self._source_synthesis, self._limiter, self._down, self._up):
+            if part is not None:
+                part.reset()
+        if self._source_up is not None:
+            self._source_up.reset()
+        self._past.fill(0)
+        self._past_at = 0
+        self._separating = False
+        self._ready.reset(self._schedule.longest)
+        self.counters.clear()
+        self._filled = 0
+        self._length = self._schedule.length(0)
+
+    def close(self) -> None:
+        """Release the separators; a closed engine processes nothing more."""
+        self._closed = True
+        self._renderings.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _aim(self, name: str, gain_db: float) -> None:
+        """Set the gain targets of every slot with this role or name."""
+        if not -120.0 <= gain_db <= 24.0:  # NaN fails too
+            raise ConfigError(f"gains_db.{name}: must be between -120 and +24 dB, got {gain_db}")
+        known = False
+        for rendering in self._renderings:
+            for slot, (role, slot_name) in enumerate(zip(rendering.separator.sources, rendering.names, strict=True)):
+                if name in (role, slot_name):
+                    rendering.targets[slot] = linear(gain_db)
+                    known = True
+        if not known:
+            names = {name for rendering in self._renderings for name in rendering.names}
+            raise ConfigError(f"gains_db: no source is called {name!r}; there are {sorted(names)}")
+
+    def _grow(self, samples: int) -> None:
+        """Make room for blocks of this many samples."""
+        self._block = np.zeros((samples, self.channels), np.float32)
+        self._source_block = np.zeros((self._slots * self.channels, samples), np.float32)

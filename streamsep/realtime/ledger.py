@@ -1,0 +1,29 @@
+"""The latency ledger: how late the output is, by its terms."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """Algorithmic latency from input to output of the engine; lengths in samples at the engine's rate.
+
+    A term may be a fraction of a sample (a model's hop is 176.4 samples at 44.1 kHz); their sum is a whole number.
+    """
+
+    rate: int
+    terms: dict[str, float]
+
+    @property
+    def samples(self) -> int:
+        """The sum of the terms."""
+        return round(sum(self.terms.values()))
+
+    @property
+    def seconds(self) -> float:
+        """The same in seconds."""
+        return self.samples / self.rate
+
+    @property
+    def ms(self) -> float:
+        """The same in milliseconds."""
+        return 1000 * self.seconds

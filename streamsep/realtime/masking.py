@@ -1,0 +1,118 @@
+"""From masks to what is heard: one separator with its gains and its place in time."""
+
+import math
+
+import numpy as np
+
+from streamsep.arrays import Array, Masks, Samples, Spectrum
+from streamsep.realtime.contract import Separator, audio_thread
+from streamsep.realtime.counters import Counters
+
+SILENT_DB = -120.0  # at and below this a gain is exactly zero
+ARRIVED = 1e-10  # squared distance at which moving gains are where they should be: a step of -100 dB
+
+
+def linear(gain_db: float) -> float:
+    """Decibels to a factor; zero at -120 dB and below."""
+    return 0.0 if gain_db <= SILENT_DB else 10 ** (gain_db / 20)
+
+
+def slot_names(roles: tuple[str, ...]) -> tuple[str, ...]:
+    """A name for every slot: its role, numbered from 1 where a role repeats.
+
+    >>> slot_names(("talker", "talker")), slot_names(("speech", "noise"))
+    (('talker-1', 'talker-2'), ('speech', 'noise'))
+    """
+    return tuple(
+        f"{role}-{roles[: slot + 1].count(role)}" if roles.count(role) > 1 else role for slot, role in enumerate(roles)
+    )
+
+
+class Rendering:
+    """A separator as the listener hears it: its masks, brought in line with the bank's look-ahead, and their weighted sum.
+
+    After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is heard.
+    `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time, and the gains
+    in use follow within `ramp_hops`."""
+
+    def __init__(
+        self,
+        separator: Separator,
+        slots: int,
+        delay_hops: int,
+        dry_floor: float,
+        ramp_hops: int,
+        counters: Counters,
+    ) -> None:
+        """slots: rows of `masks`, at least the separator's sources; further ones stay silent. delay_hops: by how many hops
+        its masks come too early for the bank. dry_floor: linear, the least that is left of any bin. counters: where its
+        faults are counted."""
+        sources, bins = len(separator.sources), separator.bins
+        self.separator = separator
+        self.names = slot_names(separator.sources)
+        self._counters = counters
+        self.targets = np.ones(sources)
+        self.masks = np.zeros((slots, bins))
+        self.total = np.zeros(bins)
+        self._used = self.masks[:sources]
+        self._gains = np.ones(sources)
+        self._steps = np.zeros(sources)
+        self._ramp_hops = ramp_hops
+        self._dry_floor = dry_floor
+        self._waiting = np.zeros((delay_hops, sources, bins))
+        self._at = 0
+        self.restart()
+
+    @audio_thread
+    def process(self, spectrum: Spectrum, samples: Samples) -> None:
+        """(channels, bins), (channels, hop): one hop further. A separator that fails is heard as the dry sound."""
+        try:
+            self._take(self.separator.process(spectrum, samples))
+        except Exception:  # whatever a model does, the sound goes on; the fault is counted and told outside
+            self._fail()
+        self._move_gains()
+        np.dot(self._gains, self._used, out=self.total)
+        np.maximum(self.total, self._dry_floor, out=self.total)
+        if not math.isfinite(np.add.reduce(self.total)):
+            self._fail()
+            self.total.fill(1.0)
+
+    @audio_thread
+    def restart(self) -> None:
+        """Forget the past, without making anything anew: the next hop is the first one, gains where they should be."""
+        self.separator.reset()
+        self._waiting.fill(1.0 / len(self._used))
+        self._gains[:] = self.targets
+
+    @audio_thread
+    def _take(self, masks: Masks) -> None:
+        if len(self._waiting):
+            self._used[:] = self._waiting[self._at]
+            self._waiting[self._at] = masks
+            self._at = (self._at + 1) % len(self._waiting)
+        else:
+            self._used[:] = masks
+
+    @audio_thread
+    def _fail(self) -> None:
+        self._counters.separator_faults += 1
+        self.separator.reset()  # what made it fail may be in its state
+        self._waiting.fill(1.0 / len(self._used))
+        self._used.fill(1.0 / len(self._used))
+
+    @audio_thread
+    def _move_gains(self) -> None:
+        np.subtract(self.targets, self._gains, out=self._steps)
+        left = float(np.dot(self._steps, self._steps))
+        if left < ARRIVED:
+            self._gains[:] = self.targets
+        else:  # a straight line would need to know where it began; a fixed share of what is left does not
+            np.multiply(self._steps, 2.0 / (self._ramp_hops + 1), out=self._steps)
+            np.add(self._gains, self._steps, out=self._gains)
+
+
+@audio_thread
+def apply(spectrum: Spectrum, mask: Array, out: Spectrum) -> None:
+    """out = spectrum * mask: (channels, bins) complex, (bins,) real. By parts, because mixed types make NumPy buffer."""
+    np.multiply(spectrum.real, mask, out=out.real)
+    np.multiply(spectrum.imag, mask, out=out.imag)

@@ -1,0 +1,125 @@
+"""Streaming Fourier analysis and synthesis with unequal windows: a long look, a short delay.
+
+A frame looks back over `window` samples, but only its last `synthesis` samples are synthesised, so the delay is that of
+the short window and the frequency resolution that of the long one (Mauler & Martin 2007). Lengths are in samples.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamsep.arrays import Curve, Samples, Spectrum
+from streamsep.errors import ConfigError
+from streamsep.realtime.contract import audio_thread
+
+
+@dataclass(frozen=True)
+class FrontEnd:
+    """What every model of a bank must agree on; rate in Hz, lengths in samples at that rate."""
+
+    sample_rate: int
+    window: int
+    synthesis_window: int
+    hop: int
+
+    @property
+    def bins(self) -> int:
+        """Bins of a frame."""
+        return self.window // 2 + 1
+
+
+def check_lengths(window: int, synthesis: int, hop: int) -> None:
+    """Raise ConfigError unless `hop` divides both windows, and hop < synthesis <= window; all positive."""
+    if min(window, synthesis, hop) < 1:
+        raise ConfigError(f"window lengths must be at least 1 sample, got {window=}, {synthesis=}, {hop=}")
+    if window % hop or synthesis % hop:
+        raise ConfigError(f"hop must divide window and synthesis, got {window=}, {synthesis=}, {hop=}")
+    if not hop < synthesis <= window:
+        raise ConfigError(f"need hop < synthesis <= window, got {window=}, {synthesis=}, {hop=}")
+    if synthesis % 2 or window % 2:
+        raise ConfigError(f"window and synthesis must be even, got {window=}, {synthesis=}")
+
+
+def analysis_taper(window: int, synthesis: int) -> Curve:
+    """(window,), in [0, 1]: a root-Hann rise over all but the newest synthesis/2 samples, a root-Hann fall over those."""
+    fall = synthesis // 2
+    rise = window - fall
+    return np.concatenate(
+        [np.sin(0.5 * np.pi * np.arange(rise) / rise), np.cos(0.5 * np.pi * np.arange(fall) / fall)]
+    )
+
+
+def synthesis_taper(window: int, synthesis: int, hop: int) -> Curve:
+    """(synthesis,): what makes analysis taper x synthesis taper a Hann window whose hops add up to one.
+
+    >>> both = analysis_taper(512, 128)[-128:] * synthesis_taper(512, 128, 64)
+    >>> bool(np.allclose(both[:64] + both[64:], 1.0))
+    True
+    """
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(synthesis) / synthesis)
+    overlap = synthesis / (2 * hop)  # what the Hann windows add up to at this hop
+    seen = analysis_taper(window, synthesis)[-synthesis:]
+    return np.divide(hann / overlap, seen, out=np.zeros(synthesis), where=seen > 0)
+
+
+class Analysis:
+    """Short-time Fourier transform of every channel, one hop at a time."""
+
+    def __init__(self, channels: int, window: int, synthesis: int, hop: int) -> None:
+        check_lengths(window, synthesis, hop)
+        self._hop = hop
+        self._window = window
+        self._taper = analysis_taper(window, synthesis)
+        # Every sample is written twice, a window apart, so that the newest window is always one contiguous piece.
+        self._twice = np.zeros((channels, 2 * window))
+        self._at = 0
+        self._tapered = np.zeros((channels, window))
+        self._spectrum = np.zeros((channels, window // 2 + 1), np.complex128)
+
+    @audio_thread
+    def process(self, samples: Samples) -> Spectrum:
+        """(channels, hop) -> (channels, bins). The returned array is overwritten by the next call."""
+        at, hop, window = self._at, self._hop, self._window
+        self._twice[:, at : at + hop] = samples
+        self._twice[:, at + window : at + window + hop] = samples
+        self._at = (at + hop) % window
+        np.multiply(self._twice[:, at + hop : at + hop + window], self._taper, out=self._tapered)
+        return np.fft.rfft(self._tapered, out=self._spectrum)
+
+    def reset(self) -> None:
+        """Forget the past: the window is silent again."""
+        self._twice[:] = 0
+        self._at = 0
+
+
+class Synthesis:
+    """Inverse transform with overlap-add over the short window, one hop at a time; delay: synthesis - hop samples.
+
+    `masked` is where the caller writes the spectrum to be heard, one lane for each channel of each thing synthesised."""
+
+    def __init__(self, lanes: int, window: int, synthesis: int, hop: int) -> None:
+        check_lengths(window, synthesis, hop)
+        self._hop = hop
+        self._taper = synthesis_taper(window, synthesis, hop)
+        self.masked = np.zeros((lanes, window // 2 + 1), np.complex128)
+        self._frame = np.zeros((lanes, window))
+        self._heard = self._frame[:, -synthesis:]
+        self._sum = np.zeros((lanes, synthesis))
+        self._moved = np.zeros((lanes, synthesis - hop))
+        self._out = np.zeros((lanes, hop))
+
+    @audio_thread
+    def process(self) -> Samples:
+        """`masked` (lanes, bins) -> (lanes, hop). The returned array is overwritten by the next call."""
+        np.fft.irfft(self.masked, out=self._frame)
+        np.multiply(self._heard, self._taper, out=self._heard)
+        np.add(self._sum, self._heard, out=self._sum)
+        self._out[:] = self._sum[:, : self._hop]
+        self._moved[:] = self._sum[:, self._hop :]
+        self._sum[:, : -self._hop] = self._moved
+        self._sum[:, -self._hop :] = 0
+        return self._out
+
+    def reset(self) -> None:
+        """Forget the past: nothing is left to overlap."""
+        self._sum[:] = 0
