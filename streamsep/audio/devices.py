@@ -1,4 +1,4 @@
-"""Sound devices, as PortAudio sees them. The library is looked for when a device is first asked for, not on import."""
+"""Sound devices, as PortAudio sees them. The library is looked for when a device is first asked for, not before."""
 
 from dataclasses import dataclass
 from types import ModuleType
@@ -8,7 +8,11 @@ from streamsep.errors import DeviceError
 
 Side = Literal["input", "output"]
 
-INSTALL = "install it (Debian, Ubuntu: apt install libportaudio2; Fedora: dnf install portaudio; macOS, Windows: pip brings it)"
+INSTALL = (
+    "install it (Debian, Ubuntu: apt install libportaudio2; Fedora: dnf install portaudio; "
+    "on macOS and Windows it comes with pip install sounddevice)"
+)
+NOTHING = "plug one in or start the sound server (JACK, PipeWire)"
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,7 @@ def find(wanted: str | None, side: Side) -> Device:
     """
     able = [device for device in devices() if channels_of(device, side)]
     if not able:
-        raise DeviceError(
-            f"there is no {side} device: plug one in or start the sound server (JACK, PipeWire), then see `streamsep devices`"
-        )
+        raise DeviceError(f"there is no {side} device: {NOTHING}, then see `streamsep devices`")
     listed = ", ".join(f"{device.index} {device.name!r}" for device in able)
     if wanted is None:
         fitting = [device for device in able if (device.default_input if side == "input" else device.default_output)]

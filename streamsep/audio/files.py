@@ -14,7 +14,7 @@ LARGEST_WAV = 2**32 - 4096  # bytes of samples; a WAV counts its length in 32 bi
 
 
 def read(path: Path | str, start: int = 0, stop: int | None = None) -> tuple[Block, int]:
-    """The samples [start, stop) of a sound file, float32 (samples, channels), nominally in [-1, 1], and its rate in Hz.
+    """The samples [start, stop) of a sound file, float32 (samples, channels), full scale ±1, and its rate in Hz.
 
     Raises AudioError, which names the file, when there is no such file, when it is a folder, empty, not audio or of a
     format that libsndfile does not read, and when it holds samples that are not finite.
@@ -30,11 +30,10 @@ def read(path: Path | str, start: int = 0, stop: int | None = None) -> tuple[Blo
         raise AudioError(f"{path}: the file is empty (0 bytes)")
     try:
         samples, rate = sf.read(path, start=start, stop=stop, dtype="float32", always_2d=True)
-    except (sf.LibsndfileError, TypeError) as error:  # TypeError: headerless formats, for which soundfile wants to be told
+    except (sf.LibsndfileError, TypeError) as error:  # TypeError: no header, and soundfile wants to be told
         said = error.error_string if isinstance(error, sf.LibsndfileError) else "it has no header"
-        raise AudioError(
-            f"{path}: not a sound file, or of an unsupported format ({said.rstrip('.')}); WAV, FLAC, Ogg, MP3 and AIFF are read"
-        ) from None
+        reason = f"not a sound file, or of an unsupported format ({said.rstrip('.')})"
+        raise AudioError(f"{path}: {reason}; WAV, FLAC, Ogg, MP3 and AIFF are read") from None
     if not len(samples):
         raise AudioError(f"{path}: the file has no sound in it (0 samples)")
     _check_finite(path, samples, start, rate)
@@ -49,13 +48,13 @@ def _check_finite(path: Path, samples: Block, start: int, rate: int) -> None:
         frame, channel = divmod(int(np.argmax(broken)), samples.shape[1])
         raise AudioError(
             f"{path}: {count} of {samples.size} samples are not finite (NaN or infinity), the first at sample "
-            f"{start + frame} ({(start + frame) / rate:.3f} s) of channel {channel + 1}; repair them first, for example "
-            "by writing 0 in their place"
+            f"{start + frame} ({(start + frame) / rate:.3f} s) of channel {channel + 1}; "
+            "repair them first, for example by writing 0 in their place"
         )
 
 
 def write(path: Path | str, samples: Block, rate: int) -> None:
-    """Write (samples,) or (samples, channels) as float WAV, whole or not at all: what stood at `path` stays until then.
+    """Write (samples,) or (samples, channels) as float WAV, whole or not at all: until then `path` stays as it was.
 
     Raises AudioError when the folder is missing, full or not writable.
     """
@@ -69,8 +68,8 @@ def write(path: Path | str, samples: Block, rate: int) -> None:
         raise AudioError(f"{path}: cannot be written: {error.strerror}") from None
     try:
         sf.write(temporary, data, rate, format=kind, subtype="FLOAT")
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp's are for the owner's eyes only
-        os.replace(temporary, path)
+        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's are for the owner's eyes only
+        Path(temporary).replace(path)
     except (OSError, sf.LibsndfileError) as error:
         raise AudioError(f"{path}: cannot be written: {error}") from None
     finally:

@@ -1,13 +1,15 @@
 """Live sound: the engine inside the callback of a sound card. A frame, here only, is one sample of every channel."""
 
+import atexit
 import gc
 import math
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -21,6 +23,7 @@ from streamsep.realtime.contract import audio_thread
 START_FADE_S = 0.5
 STOP_FADE_S = 0.1
 KEPT_TIMES = 2**18  # callbacks whose times are kept: the newest 12 minutes of 128-frame blocks at 48 kHz
+CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
 POLL_S = 0.02
 
 
@@ -28,10 +31,18 @@ class Processor(Protocol):
     """What live sound passes through: the engine, as far as the callback knows it."""
 
     @property
-    def rate(self) -> int: ...
+    def rate(self) -> int:
+        """Of the sound, in Hz."""
+        ...
+
     @property
-    def channels(self) -> int: ...
-    def process(self, block: Block, out: Block) -> Block: ...
+    def channels(self) -> int:
+        """Of every block."""
+        ...
+
+    def process(self, block: Block, out: Block) -> Block:
+        """(samples, channels) -> out, the same."""
+        ...
 
 
 class Status(Protocol):
@@ -66,7 +77,7 @@ class Callback:
         self.longest_s = 0.0
         self._engine = engine
         self._rate = engine.rate
-        self._times_s = np.full(KEPT_TIMES, np.nan)  # full, not empty: its pages are there before the callback needs them
+        self._times_s = np.full(KEPT_TIMES, np.nan)  # written now, so that the callback meets no new page
         self._last_s = self._last_period_s = 0.0
         self._rise = _fade_curve(START_FADE_S, engine.rate, engine.channels)
         self._fall = _fade_curve(STOP_FADE_S, engine.rate, engine.channels)[::-1].copy()
@@ -75,13 +86,13 @@ class Callback:
 
     @audio_thread
     def __call__(self, block: Block, out: Block, frames: int, when: object, status: Status) -> None:
-        """(frames, channels) -> out, the same. Raises nothing: an exception here would end the stream in mid-sound."""
+        """(frames, channels) -> out, the same. Raises nothing: an exception would end the stream in mid-sound."""
         began_s = time.perf_counter()
         if status:
             self._count(status)
         try:
             self._engine.process(block, out=out)
-        except Exception as fault:  # noqa: BLE001 - whatever it is, the listener gets silence, and a fade-in after it
+        except Exception as fault:  # whatever it is, the listener gets silence, and a fade-in after it
             out.fill(0)
             self._risen = 0
             self.faults += 1
@@ -112,7 +123,7 @@ class Callback:
 
     @audio_thread
     def _count(self, status: Status) -> None:
-        """Count the gaps that the device reports; the callback before is to blame if it took longer than its sound."""
+        """Count the gaps that the device reports; the last callback is to blame if it took longer than its sound."""
         late = self._last_s > self._last_period_s
         if status.output_underflow or status.input_underflow:
             self.underruns.deadline += late
@@ -136,7 +147,8 @@ class Callback:
             return dict.fromkeys(("period_ms", "p50_ms", "p99_ms", "p999_ms", "max_ms"))
         p50, p99, p999 = 1000 * np.percentile(self._times_s[: self.calls], (50, 99, 99.9))
         period = 1000 * self.frames / self.calls / self._rate
-        measured = {"period_ms": period, "p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": 1000 * self.longest_s}
+        longest = 1000 * self.longest_s
+        measured = {"period_ms": period, "p50_ms": p50, "p99_ms": p99, "p999_ms": p999, "max_ms": longest}
         return {name: round(float(value), 4) for name, value in measured.items()}
 
     def report(self) -> dict[str, Any]:
@@ -161,8 +173,10 @@ def _fade_curve(seconds: float, rate: int, channels: int) -> NDArray[np.float32]
 class Stream:
     """A sound card that runs a callback; a context manager that starts it, and at the end fades out and closes it."""
 
-    def __init__(self, callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int = 0) -> None:
-        """rate in Hz; block in frames, 0: as the device likes. Raises DeviceError when a device refuses these."""
+    def __init__(
+        self, callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int
+    ) -> None:
+        """Opens it; rate in Hz, block in frames, 0: as the device likes. Raises DeviceError when a device refuses."""
         self._callback = callback
         self._sd = portaudio()
         self._names = f"{source.name!r} to {sink.name!r} at {rate} Hz with {channels} channels, block {block}"
@@ -183,13 +197,21 @@ class Stream:
             self._stream.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self._callback.stop()
         deadline = time.monotonic() + STOP_FADE_S + 1.0
         while self._stream.active and not self._callback.silent and time.monotonic() < deadline:
             time.sleep(POLL_S)
         time.sleep(self.latency_ms["output"] / 1000)  # what was faded has still to be heard
-        self._stream.close()
+        self._close()
+
+    def _close(self) -> None:
+        """Give the device back; or give up on it, because PortAudio waits for minutes for a sound server that died."""
+        closing = threading.Thread(target=self._stream.close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_LIMIT_S)
+        if closing.is_alive():
+            atexit.unregister(self._sd._exit_handler)  # it would wait too
 
     def wait(self, seconds: float | None) -> None:
         """Until the seconds are over, or Ctrl-C. Raises DeviceError when the device ends the stream."""

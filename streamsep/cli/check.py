@@ -7,11 +7,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from streamsep.cli.console import AsJson, print_json, results
+from streamsep.cli.console import print_json, results
+from streamsep.cli.options import AsJson
 
 
 def check(
-    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A step graph with a manifest; see the README.")],
+    model: Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="A step graph with its manifest.")],
     as_json: AsJson = False,
 ) -> None:
     """Run the laws that every separator must keep on a model of your own; exit code 1 when it breaks one.

@@ -4,7 +4,8 @@ from dataclasses import asdict
 
 from rich.table import Table
 
-from streamsep.cli.console import AsJson, print_json, results
+from streamsep.cli.console import print_json, results
+from streamsep.cli.options import AsJson
 from streamsep.errors import DeviceError
 
 
@@ -20,7 +21,7 @@ def devices(as_json: AsJson = False) -> None:
         print_json([asdict(device) for device in found])
         return
     if not found:
-        raise DeviceError("there is no sound device: plug one in or start the sound server (JACK, PipeWire)")
+        raise DeviceError(f"there is no sound device: {audio.NOTHING}")
     table = Table()
     for heading in ("", "device", "name", "host API", "inputs", "outputs", "default rate"):
         table.add_column(heading, justify="left" if heading in ("", "name", "host API") else "right")

@@ -1,4 +1,4 @@
-"""The command line, assembled: `streamsep COMMAND`. Each command is a module of its own and imports what it needs when run."""
+"""The command line, assembled. Each command is a module of its own, and imports what is heavy when it runs."""
 
 from typing import Annotated, Any
 
@@ -37,12 +37,12 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def main(
+def options(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
     ] = False,
 ) -> None:
-    """Separate sound while it is heard: speech from noise, vocals from accompaniment, within a hearing aid's delay."""
+    """Separate sound while it is heard: speech from noise, vocals from music, within a hearing aid's delay."""
 
 
 app.command()(separate)
@@ -50,3 +50,8 @@ app.command()(live)
 app.command()(devices)
 app.command()(models)
 app.command()(check)
+
+
+def main() -> None:
+    """What the installed `streamsep` runs."""
+    app()

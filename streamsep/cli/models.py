@@ -1,34 +1,67 @@
 """`streamsep models`: what each domain's model is, and how late it makes the sound."""
 
 import hashlib
-from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from rich.table import Table
 
-from streamsep.cli.console import AsJson, Config, Set, ledger_table, print_json, results
-from streamsep.models.bank import Bank, BankModel
+from streamsep.cli.console import ledger_json, ledger_table, print_json, results
+from streamsep.cli.options import AsJson, Changes, Config, chosen
 
 
-@dataclass(frozen=True)
-class Entry:
-    """One domain's model, as `streamsep models --json` prints it."""
+def models(config: Config = "default", changes: Changes = None, as_json: AsJson = False) -> None:
+    """List the domains there are models for: sources, size, licence, checksum, and the latency term by term.
 
-    domain: str
-    sources: list[str]  # roles, in the order of the slots
-    version: str
-    precision: str
-    parameters: int
-    file: str
-    size_bytes: int
-    sha256: str
-    checksum: str  # "ok", "wrong", or "not listed": compared with SHA256SUMS beside the file
-    licence: str
-    latency: dict[str, object]  # samples, rate, ms, terms
-
-
-def models(config: Config = "default", changes: Set = None, as_json: AsJson = False) -> None:
-    """List the domains there are a model for: sources, latency term by term, size, licence, checksum.
-
-    Example: [bold]streamsep models --json[/]
+    Example: [bold]streamsep models --set models.precision=fp32[/]
     """
+    from streamsep.assembly import build
+    from streamsep.models.bank import open_bank
+
+    settings = chosen(config, None, changes)
+    bank = open_bank(settings.models.bank, settings.models.precision)
+    some = settings.model_copy(update={"domain": bank.domains[0]})  # any: a bank has one latency
+    with build(some, bank.front_end.sample_rate, channels=1)[0] as engine:
+        ledger = engine.latency
+    entries: list[dict[str, Any]] = []
+    for domain, model in bank.models.items():
+        manifest, digest = model.manifest, hashlib.sha256(model.path.read_bytes()).hexdigest()
+        entries.append(
+            {
+                "domain": domain,
+                "sources": list(manifest.sources),
+                "version": manifest.version,
+                "precision": manifest.precision,
+                "parameters": manifest.parameters,
+                "file": str(model.path),
+                "bytes": model.path.stat().st_size,
+                "sha256": digest,
+                "checksum": compared(model.path, digest),
+                "licence": manifest.licence,
+                "latency": {"rate": ledger.rate, **ledger_json(ledger)},
+            }
+        )
+    if as_json:
+        print_json(entries)
+        return
+    for entry in entries:
+        table = Table(show_header=False, title=f"{entry['domain']} {entry['version']}", title_justify="left")
+        table.add_column()
+        table.add_column(overflow="fold")
+        table.add_row("sources", ", ".join(entry["sources"]))
+        table.add_row("parameters", f"{entry['parameters']:,}, {entry['precision']}")
+        table.add_row("file", f"{Path(entry['file']).name}, {entry['bytes'] / 1e6:.2f} MB")
+        table.add_row("SHA-256", f"{entry['sha256']} ({entry['checksum']})")
+        table.add_row("licence", entry["licence"])
+        results.print(table)
+    results.print(ledger_table(ledger))
+
+
+def compared(path: Path, digest: str) -> str:
+    """A file's checksum against SHA256SUMS beside it: "ok", "WRONG" or "not listed"."""
+    sums = path.parent / "SHA256SUMS"
+    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
+    listed = {name.lstrip("*"): known for known, name in (line.split(maxsplit=1) for line in lines if line.strip())}
+    if path.name not in listed:
+        return "not listed"
+    return "ok" if listed[path.name].lower() == digest else "WRONG"

@@ -1,4 +1,4 @@
-"""One picture of a separated scene: what went in, what was found, what is heard, one above the other on one time axis."""
+"""One picture of a separated scene: what went in, what was found and what is heard, on one time axis."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,8 +35,9 @@ class Stretch:
 
 
 def draw_scene(path: Path, rows: Sequence[Row], stretches: Sequence[Stretch], rate: int, title: str) -> None:
-    """Write a PNG of 1400 pixels' width: a spectrogram a row, all on one colour scale, whose 0 dB is the loudest bin of the
-    first row. Needs matplotlib (the extra "demo")."""
+    """Write a PNG 1400 pixels wide: a spectrogram a row, on one colour scale; 0 dB is the loudest bin of the first.
+
+    Needs matplotlib (the extra "figures")."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # no pyplot: no display is touched and no global state is left
 
@@ -70,14 +71,15 @@ def draw_scene(path: Path, rows: Sequence[Row], stretches: Sequence[Stretch], ra
         panels[0].annotate(
             stretch.label,
             (stretch.start_s, PITCHES),
-            xytext=(0, 24),
+            xytext=(0, 26),
             textcoords="offset points",
             fontsize=13,
-            color="#555555",
+            fontweight="bold",
+            color="#8c2981",
         )
     panels[-1].set_xlabel("seconds", fontsize=12)
-    scale = figure.colorbar(image, ax=list(panels), pad=0.01, fraction=0.02)
-    scale.set_label("dB below the loudest of the mixture", fontsize=11)
+    scale = figure.colorbar(image, ax=list(panels), pad=0.01, fraction=0.02, aspect=60)
+    scale.set_label("dB, 0: the loudest of the mixture", fontsize=12)
     figure.savefig(path)
 
 

@@ -22,11 +22,12 @@ class Interval:
 def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> Interval:
     """The mean of the values and the 95 % bootstrap interval of it; values that are nan are left out.
 
-    clusters: for every value, what it was made of (the clip in each slot). A clip that is in many mixtures pulls all of
-    them the same way, and a mixture has two clips, so mixtures are not resampled but clips: in every draw each clip gets a
-    random weight (exponential, mean 1) and each mixture the product of its clips' weights (Owen & Eckles 2012). A slot
-    that groups the mixtures just as an earlier one (a singer's voice always with its own accompaniment) adds nothing.
-    Tends to be too wide rather than too narrow. A single cluster says nothing of others: the interval has no width then.
+    clusters: for every value, what it was made of (the clip in each slot). A clip that is in many mixtures pulls
+    all of them the same way, and a mixture has two clips, so clips are drawn and not mixtures: in every draw each
+    clip gets a random weight (exponential, mean 1) and each mixture the product of its clips' weights (Owen &
+    Eckles 2012). A slot that groups the mixtures as an earlier one does (a voice that always comes with its own
+    accompaniment) adds nothing. The interval tends to be too wide rather than too narrow. Of a single cluster it
+    has no width: nothing is known of any other.
 
     >>> clustered_mean([1.0, 1.0, 1.0], [["a", "x"], ["a", "y"], ["b", "y"]])
     Interval(mean=1.0, low=1.0, high=1.0, n=3)
@@ -44,7 +45,7 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable
 
 
 def _numbered(clusters: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
-    """(values, slots) -> whole numbers, equal where the clips are; of slots that group the values alike, the first."""
+    """(values, slots) -> whole numbers, equal where the clips are; of slots that group alike, the first."""
     slots: dict[tuple[int, ...], Sequence[Hashable]] = {}
     for slot in zip(*clusters, strict=True):
         slots.setdefault(_pattern(slot), slot)

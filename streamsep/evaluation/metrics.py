@@ -17,10 +17,10 @@ LIMIT_DB = 100.0  # more than 16-bit sound can hold; keeps means finite
 def si_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
     """How far the source stands out of everything else in the estimate, whatever the loudness of either, in dB.
 
-    estimate, source: (samples,). The estimate is split into its projection on the source and the rest; the figure is the
-    ratio of their energies, kept within +-LIMIT_DB. 0: as much of the source as of everything else; LIMIT_DB: the source
-    itself; -LIMIT_DB: nothing of it, and so too for a silent estimate; nan: the source is silent, there is nothing to
-    find. Raises AudioError for shapes that differ and for samples that are not finite.
+    estimate, source: (samples,). The estimate is split into its projection on the source and the rest; the figure is
+    the ratio of their energies, kept within +-LIMIT_DB. 0: as much of the source as of everything else; LIMIT_DB: the
+    source itself; -LIMIT_DB: nothing of it, and so too for a silent estimate; nan: the source is silent, there is
+    nothing to find. Raises AudioError for shapes that differ and for samples that are not finite.
 
     >>> si_sdr_db([2.0, 2.0], [1.0, 0.0])
     0.0
@@ -45,8 +45,8 @@ def si_sdr_improvement_db(estimate: ArrayLike, source: ArrayLike, mixture: Array
 
     nan where there is nothing to gain: the source is silent, or is all there is in the mixture.
 
-    >>> si_sdr_improvement_db([3.0, 1.0], [1.0, 0.0], [1.0, 1.0])
-    9.54...
+    >>> round(si_sdr_improvement_db([3.0, 1.0], [1.0, 0.0], [1.0, 1.0]), 2)
+    9.54
     """
     before = si_sdr_db(mixture, source)
     after = si_sdr_db(estimate, source)
@@ -58,8 +58,8 @@ def best_order(
 ) -> tuple[int, ...]:
     """Which estimate to hold against which source: entry i is the estimate of source i; (sources, samples) each.
 
-    Only slots of the same role may change places: two talkers are found in no particular order, speech and noise are not.
-    The order is that of the largest SI-SDR summed over the slots, the first one of equals; silent sources do not count.
+    Only slots of the same role may change places: two talkers come in no particular order, speech and noise do. It is
+    the order of the largest SI-SDR summed over the slots, the first of equals; silent sources do not count.
     """
     figures = np.nan_to_num([[si_sdr_db(estimate, source) for estimate in estimates] for source in sources])
     slots = range(len(roles))

@@ -14,6 +14,7 @@ from streamsep.errors import ModelError
 from streamsep.evaluation.intervals import Interval, clustered_mean
 from streamsep.evaluation.lists import Mixture
 from streamsep.evaluation.metrics import best_order, si_sdr_improvement_db
+from streamsep.models.manifest import Manifest
 from streamsep.realtime.ledger import Ledger
 
 
@@ -28,6 +29,11 @@ class Separated(Protocol):
     @property
     def latency(self) -> Ledger:
         """The latency that was taken out again."""
+        ...
+
+    @property
+    def manifest(self) -> Manifest:
+        """Of the model that did it."""
         ...
 
 
@@ -47,8 +53,8 @@ class Score:
 def measure(separate: Separate, mixtures: Iterable[Mixture], processes: int = 1) -> Iterator[Score]:
     """The score of every mixture, in order, each as soon as it is there; the same for any number of processes.
 
-    With more than one process, `separate` must be a function of a module or a `functools.partial` of one. Raises ModelError
-    for a model with another number of sources than the list.
+    With more than one process, `separate` must be a function of a module or a `functools.partial` of one. Raises
+    ModelError for a model with another number of sources than the list.
     """
     task = partial(score, separate)
     if processes == 1:
@@ -67,7 +73,7 @@ def score(separate: Separate, mixture: Mixture) -> Score:
     if len(names) != len(mixture.sources):
         raise ModelError(f"{mixture.name} has {len(mixture.sources)} sources, the model gives {', '.join(names)}")
     estimates = np.stack([result.sources[name] for name in names])
-    order = best_order(estimates, mixture.sources, [role(name) for name in names])
+    order = best_order(estimates, mixture.sources, result.manifest.sources)
     improvements = {
         name: si_sdr_improvement_db(estimates[slot], source, total)
         for name, slot, source in zip(names, order, mixture.sources, strict=True)
@@ -75,18 +81,8 @@ def score(separate: Separate, mixture: Mixture) -> Score:
     return Score(mixture.name, mixture.clips, improvements, result.latency.ms)
 
 
-def role(name: str) -> str:
-    """The role of a slot by its name.
-
-    >>> role("talker-1"), role("noise")
-    ('talker', 'noise')
-    """
-    stem, _, number = name.rpartition("-")
-    return stem if number.isdecimal() else name
-
-
 def summarise(scores: Sequence[Score], prefix: str) -> dict[str, Interval]:
-    """Mean SI-SDR improvement in dB with its 95 % interval, clustered by clip, under the names of reports and model cards.
+    """Mean SI-SDR improvement in dB with its 95 % interval, clustered by clip, under the names of reports and cards.
 
     "PREFIX.si_sdri_db" is that of the mean of all slots, "PREFIX.SLOT.si_sdri_db" that of one.
     """

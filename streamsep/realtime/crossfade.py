@@ -44,9 +44,9 @@ class Fade:
         return self._curve[self._at]
 
     @audio_thread
-    def restart(self) -> None:
-        """Back to the old alone."""
-        self._at = 0
+    def restart(self, at_new: bool = False) -> None:
+        """To one end at once: the old alone, or the new alone."""
+        self._at = self._hops if at_new else 0
 
 
 @audio_thread

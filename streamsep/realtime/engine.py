@@ -1,13 +1,12 @@
 """The path of the sound, top to bottom. It knows no threads, no devices and no files: blocks in, blocks out."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Self, overload
 
 import numpy as np
 
-from streamsep.arrays import Array, Block
+from streamsep.arrays import Array, Block, Spectrum
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.counters import Counters
@@ -61,6 +60,9 @@ class Engine:
             raise ConfigError(f"channels must be at least 1, got {channels}")
         if domain not in separators:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
+        for name, separator in separators.items():
+            if separator.bins != front_end.bins:
+                raise ConfigError(f"bins: the front end has {front_end.bins}, the separator {name!r} {separator.bins}")
         front, hop, length = front_end, front_end.hop, (front_end.window, front_end.synthesis_window, front_end.hop)
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
@@ -86,6 +88,7 @@ class Engine:
         # the model's rate
         self._analysis = Analysis(channels, *length)
         self._past = np.zeros((look_ahead, channels, front.bins), np.complex128)
+        self._past_clean = [True] * look_ahead
         self._past_at = 0
         self._delayed = np.zeros((channels, front.bins), np.complex128)
         self._synthesis = Synthesis(channels, *length)
@@ -140,8 +143,9 @@ class Engine:
         self._warm_left = 0
         self._separating = False
         self._closed = False
-        for name, gain_db in options.gains_db.items():
-            self._aim(name, gain_db)
+        roles = {role for separator in separators.values() for role in separator.sources}
+        for name in sorted(options.gains_db, key=lambda name: name not in roles):  # a slot may differ from its role
+            self._aim(name, options.gains_db[name])
         self.reset()
 
     # ------------------------------------------------------------------------------------------------ the audio side
@@ -164,7 +168,7 @@ class Engine:
         """
         if self._closed:
             raise StreamsepError("this engine is closed")
-        if block.ndim > 2 or (block.ndim == 1 and self.channels > 1) or block.shape[1:] not in ((), (self.channels,)):
+        if block.ndim == 0 or (block.ndim == 1 and self.channels > 1) or block.shape[1:] not in ((), (self.channels,)):
             raise ConfigError(f"block: expected shape (samples, {self.channels}), got {block.shape}")
         if block.dtype.kind != "f":
             raise ConfigError(f"block: expected floating point samples in [-1, 1], got {block.dtype}")
@@ -175,6 +179,8 @@ class Engine:
             out = self._block[:count].reshape(block.shape)
         elif out.shape != block.shape:
             raise ConfigError(f"out: expected the block's shape {block.shape}, got {out.shape}")
+        elif out.dtype.kind != "f":
+            raise ConfigError(f"out: expected an array for floating point samples, got {out.dtype}")
         if separate and not self._separating:
             self._separating = True
             self._sources_ready.reset(self._ready.filled + self._limiter.latency)
@@ -204,13 +210,10 @@ class Engine:
         samples = gathered if self._down is None else self._down.process(gathered)
         spectrum = self._analysis.process(samples)
         total, masks = self._render(spectrum, samples)
+        if len(self._past):
+            spectrum, clean = self._frame_of_masks(spectrum, clean)
         if not clean:
             total, masks = self._ones, self._dry_masks[len(self._active.names)]
-        if len(self._past):
-            self._delayed[:] = self._past[self._past_at]
-            self._past[self._past_at] = spectrum
-            self._past_at = (self._past_at + 1) % len(self._past)
-            spectrum = self._delayed
         apply(spectrum, total, self._synthesis.masked)
         out = self._synthesis.process()
         if self._up is not None:
@@ -243,6 +246,16 @@ class Engine:
         np.minimum(samples, LOUDEST, out=samples)
         np.maximum(samples, -LOUDEST, out=samples)
         return clean
+
+    @audio_thread
+    def _frame_of_masks(self, spectrum: Spectrum, clean: bool) -> tuple[Spectrum, bool]:
+        """The newest frame, (channels, bins), and whether its hop was finite -> those of the look-ahead's hops ago."""
+        at = self._past_at
+        self._delayed[:] = self._past[at]
+        self._past[at] = spectrum
+        clean, self._past_clean[at] = self._past_clean[at], clean
+        self._past_at = (at + 1) % len(self._past)
+        return self._delayed, clean
 
     @audio_thread
     def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
@@ -316,6 +329,7 @@ class Engine:
         """As new: nothing is remembered of the sound so far. The domain, the gains and the bypass stay as they are."""
         self._orders.take()
         self._incoming = None
+        self._bypass_fade.restart(self._bypassed)
         for rendering in self._renderings:
             rendering.restart()
         for part in (self._analysis, self._synthesis, self._source_synthesis, self._limiter, self._down, self._up):
@@ -324,6 +338,7 @@ class Engine:
         if self._source_up is not None:
             self._source_up.reset()
         self._past.fill(0)
+        self._past_clean = [True] * len(self._past)
         self._past_at = 0
         self._separating = False
         self._ready.reset(self._schedule.longest)
@@ -332,9 +347,11 @@ class Engine:
         self._length = self._schedule.length(0)
 
     def close(self) -> None:
-        """Release the separators; a closed engine processes nothing more."""
-        self._closed = True
-        self._renderings.clear()
+        """Release the separators; a closed engine processes nothing more, but still tells what it was and counted."""
+        if not self._closed:
+            self._closed = True
+            for rendering in self._renderings:
+                rendering.release()
 
     def __enter__(self) -> Self:
         return self
@@ -344,6 +361,8 @@ class Engine:
 
     def _aim(self, name: str, gain_db: float) -> None:
         """Set the gain targets of every slot with this role or name."""
+        if self._closed:
+            raise StreamsepError("this engine is closed")
         if not -120.0 <= gain_db <= 24.0:  # NaN fails too
             raise ConfigError(f"gains_db.{name}: must be between -120 and +24 dB, got {gain_db}")
         known = False

@@ -1,7 +1,5 @@
 """From masks to what is heard: one separator with its gains and its place in time."""
 
-import math
-
 import numpy as np
 
 from streamsep.arrays import Array, Masks, Samples, Spectrum
@@ -32,8 +30,8 @@ class Rendering:
     """A separator as the listener hears it: its masks, brought in line with the bank's look-ahead, and their weighted sum.
 
     After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is heard.
-    `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time, and the gains
-    in use follow within `ramp_hops`."""
+    `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time, and the
+    gains in use follow: seven eighths of the way within `ramp_hops`."""
 
     def __init__(
         self,
@@ -55,6 +53,7 @@ class Rendering:
         self.masks = np.zeros((slots, bins))
         self.total = np.zeros(bins)
         self._used = self.masks[:sources]
+        self._finite = np.zeros(bins, np.bool_)
         self._gains = np.ones(sources)
         self._steps = np.zeros(sources)
         self._ramp_hops = ramp_hops
@@ -66,16 +65,17 @@ class Rendering:
     @audio_thread
     def process(self, spectrum: Spectrum, samples: Samples) -> None:
         """(channels, bins), (channels, hop): one hop further. A separator that fails is heard as the dry sound."""
+        self._move_gains()
         try:
             self._take(self.separator.process(spectrum, samples))
         except Exception:  # whatever a model does, the sound goes on; the fault is counted and told outside
             self._fail()
-        self._move_gains()
+            return
         np.dot(self._gains, self._used, out=self.total)
-        np.maximum(self.total, self._dry_floor, out=self.total)
-        if not math.isfinite(np.add.reduce(self.total)):
+        if not np.isfinite(self.total, out=self._finite).all():
             self._fail()
-            self.total.fill(1.0)
+            return
+        np.maximum(self.total, self._dry_floor, out=self.total)
 
     @audio_thread
     def restart(self) -> None:
@@ -83,6 +83,10 @@ class Rendering:
         self.separator.reset()
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
+
+    def release(self) -> None:
+        """Let go of the separator; nothing can be processed afterwards."""
+        del self.separator
 
     @audio_thread
     def _take(self, masks: Masks) -> None:
@@ -99,6 +103,7 @@ class Rendering:
         self.separator.reset()  # what made it fail may be in its state
         self._waiting.fill(1.0 / len(self._used))
         self._used.fill(1.0 / len(self._used))
+        self.total.fill(1.0)
 
     @audio_thread
     def _move_gains(self) -> None:

@@ -2,9 +2,9 @@
 
 Time is counted in *ticks* of 1 / (rate * up) s: a device sample is `up` ticks long and a model sample `down` ticks,
 so every sample of either side, and every delay, lies on a whole tick. A filter is a Kaiser-windowed low pass in
-ticks, 40/3 samples of the slower side on each side of its middle: its delay is 0.83 ms between 48 and 16 kHz. In units
-of the slower side's Nyquist frequency it is flat to 0.8 (within 0.005 dB), 0.5 dB down at 0.875, 6 dB at 0.97, and at
-least 65 dB from 1.125 upward, so that what folds back or mirrors lands above 0.875.
+ticks, 40/3 samples of the slower side on each side of its middle: its delay is 0.83 ms between 48 and 16 kHz. In
+units of the slower side's Nyquist frequency it is flat to 0.8 (within 0.005 dB), 0.5 dB down at 0.875, 6 dB at 0.97,
+and at least 65 dB from 1.125 upward, so that what folds back or mirrors lands above 0.875.
 """
 
 from operator import index as as_integer
@@ -124,7 +124,8 @@ class Upsampler:
 
     @audio_thread
     def skip(self) -> None:
-        """Let a hop pass that nobody listens to; what comes after it is right once a filter's length has gone by."""
+        """Let a hop pass that nobody listens to: time goes on, and what was before it counts as silence."""
+        self._line.reset()
         self._index += 1
 
     def reset(self) -> None:
@@ -173,7 +174,9 @@ class _Line:
         line[:, taps : taps + length] = samples
         self._past[:] = line[:, length : length + taps]
 
+    @audio_thread
     def reset(self) -> None:
+        """Silence before the next input."""
         self._past[:] = 0
 
 
@@ -212,7 +215,8 @@ class _Gathered:
         self._taps = taps
         length = taps.shape[1]
         self._steps = np.arange(outputs, dtype=np.intp) * step
-        self._reach = np.arange(1, length + 1, dtype=np.intp)  # columns of a window whose newest input is at `taps`
+        # Columns of the line in a window whose newest input is the first one of the hop, which is at column `length`.
+        self._reach = np.tile(np.arange(1, length + 1, dtype=np.intp), (outputs, 1))
         self._ticks = np.zeros(outputs, np.intp)
         self._newest = np.zeros(outputs, np.intp)
         self._phase = np.zeros(outputs, np.intp)
@@ -225,8 +229,10 @@ class _Gathered:
     def read(self, first: int) -> Samples:
         """-> (lanes, outputs). `first`: tick of the first output, counted from the first input; may be negative."""
         np.add(self._steps, first, out=self._ticks)
-        np.divmod(self._ticks, len(self._taps), out=(self._newest, self._phase))
-        np.add(self._newest[:, np.newaxis], self._reach, out=self._columns)
+        np.floor_divide(self._ticks, len(self._taps), out=self._newest)
+        np.remainder(self._ticks, len(self._taps), out=self._phase)
+        self._columns[:] = self._newest[:, np.newaxis]  # copied first: adding rows to a column would buffer
+        np.add(self._columns, self._reach, out=self._columns)
         np.take(self._taps, self._phase, axis=0, out=self._rows, mode="clip")
         np.take(self._line, self._columns, axis=1, out=self._windows, mode="clip")
         return np.vecdot(self._windows, self._rows, out=self._out)

@@ -21,7 +21,7 @@ class Ring:
 
     @property
     def filled(self) -> int:
-        """Samples that wait to be read; exact for the reader, a lower bound for the writer."""
+        """Samples that wait to be read: at least this many for the reader, at most this many for the writer."""
         return self._written - self._read
 
     @audio_thread

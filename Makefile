@@ -1,0 +1,53 @@
+# make demo: hear it.  make test: everything the tests need, then the tests.  make bench: speed and memory, here.
+# make quality DATA=DIR: the models' figures on the lists in DIR.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ifeq ($(OS),Windows_NT)
+BIN := $(VENV)/Scripts
+endif
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench quality system clean
+
+demo: $(VENV)/demo
+	$(BIN)/streamsep demo -o demo-out
+
+test: system lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(VENV)/dev
+	$(BIN)/streamsep bench
+
+quality: $(VENV)/dev
+	$(BIN)/streamsep quality $(DATA)
+
+# A sound server and PortAudio for the tests of live sound; elsewhere than on Debian and its kin, install them by hand.
+system:
+	@command -v jackd >/dev/null && ldconfig -p | grep -q libportaudio || \
+	 { command -v apt-get >/dev/null || { echo "install JACK and PortAudio for the tests of live sound"; exit 1; }; \
+	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
+	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2; }
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -m venv $(VENV) || \
+	 { echo "Python's venv is missing; on Debian: apt-get install python3-venv"; rm -rf $(VENV); exit 1; }
+
+$(VENV)/demo: $(VENV)/pyvenv.cfg pyproject.toml
+	$(PIP) -e ".[figures]"
+	@touch $@
+
+$(VENV)/dev: $(VENV)/pyvenv.cfg pyproject.toml
+	$(PIP) torch==2.13.0
+	$(PIP) -e ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) demo-out build dist

@@ -1,0 +1,161 @@
+"""What is said of a model in words and numbers: its card, and the checksums of the folder it is in."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from streamsep.models.manifest import Corpus, Manifest
+
+RESEARCH_ONLY = ("MIR-1K",)  # corpora that are free for research and have no explicit licence
+CHECKSUMS = "SHA256SUMS"
+
+
+@dataclass(frozen=True)
+class About:
+    """What a person knows of a domain's model and no file can tell."""
+
+    sources: tuple[str, ...]
+    title: str
+    use: str
+    failures: tuple[str, ...]
+
+
+ABOUT = {
+    "noise": About(
+        ("speech", "noise"),
+        "speech | noise",
+        "One talker in the noise of everyday life (traffic, cafés, machines, weather, things that bang), live, at "
+        "8 ms of algorithmic latency, for listening and for experiments. It is no medical device.",
+        (
+            "It has only ever heard one talker at a time: a second voice close by is part speech, part noise.",
+            "Music and singing were not among its noises and may be kept.",
+            "It was trained from -6 to +11 dB; in louder noise weak consonants go with the noise.",
+            "It was trained with small synthetic rooms; long reverberation is new to it.",
+            "Its voices read, spell or act, most in English, some in German; shouting, whispering and children are "
+            "rare.",
+        ),
+    ),
+    "music": About(
+        ("vocals", "accompaniment"),
+        "vocals | accompaniment",
+        "A singing voice over its accompaniment, live, at 8 ms of algorithmic latency, for research and experiments.",
+        (
+            "Its voices are amateur singers of Chinese pop songs (karaoke); choirs, rap and screaming are new to it.",
+            "Lead instruments that sing (violin, saxophone, lead guitar) may be taken for the voice.",
+            "Backing vocals belong to neither source.",
+            "Its accompaniment is karaoke backing of the same songs and some solo instruments: dense or distorted "
+            "productions are new to it.",
+        ),
+    ),
+}
+
+
+def weights_licence(data: Sequence[Corpus]) -> str:
+    """The licence of weights trained on these data."""
+    research = sorted({corpus.corpus for corpus in data}.intersection(RESEARCH_ONLY))
+    if research:
+        return f"Research use only: trained on {', '.join(research)}, free for research without an explicit licence"
+    return "MIT; the data it was trained on keep their own licences, listed under training"
+
+
+def notes(domain: str) -> str:
+    """Intended use and known failures, as one text."""
+    about = ABOUT[domain]
+    return f"Intended use: {about.use} Known failures: {' '.join(about.failures)}"
+
+
+def figure(value: Any) -> str:
+    """A measured value with its 95 % interval where it has one.
+
+    >>> figure({"mean": 6.5, "low": 6.1, "high": 6.9, "n": 200}), figure(2)
+    ('6.50 (6.10 to 6.90, n = 200)', '2')
+    """
+    if not isinstance(value, dict):
+        return str(value)
+    if value["mean"] is None:
+        return "nothing to measure"
+    return f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f}, n = {value['n']})"
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table."""
+    cells = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in cells)
+
+
+def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], price: str) -> str:
+    """The model card in Markdown.
+
+    files: name, bytes and manifest of every graph; parity: error by way to run them; price: a sentence on 8 bits.
+    """
+    manifest = files[0][2]
+    about, training = ABOUT[manifest.domain], manifest.training
+    front = manifest.front_end
+    ms = 1000 / front.sample_rate
+    kept = table(
+        ["corpus", "minutes", "licence"],
+        [[item.corpus, f"{item.minutes:.1f}", item.licence] for item in training.data],
+    )
+    graphs = table(
+        ["file", "graph", "weights", "size"],
+        [[name, entry.graph, entry.precision, f"{size / 1e6:.2f} MB"] for name, size, entry in files],
+    )
+    figures = "Not measured yet."
+    if manifest.metrics:
+        figures = (
+            "Mean and, in brackets, its 95 % interval, clustered by clip. `si_sdri_db` is the improvement of the "
+            "scale-invariant signal-to-distortion ratio in dB, through the whole engine.\n\n"
+            + table(["figure", "value"], [[f"`{key}`", figure(value)] for key, value in manifest.metrics.items()])
+        )
+    recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())
+    agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in parity.items())
+    failures = "\n".join(f"- {failure}" for failure in about.failures)
+    return f"""# {manifest.domain}: {about.title}
+
+Version {manifest.version}. A causal recurrent chimera network: masks and {manifest.embedding_dims}-dimensional
+embeddings on one trunk, {manifest.parameters:,} parameters from spectrum to masks, {front.sample_rate} Hz. Analysis window
+{front.window * ms:g} ms, synthesis window {front.synthesis_window * ms:g} ms, hop {front.hop * ms:g} ms.
+
+{graphs}
+
+**Licence of the weights:** {manifest.licence}.
+
+## Intended use
+
+{about.use}
+
+## Known failures
+
+Expected from how it was trained; not each of them was measured.
+
+{failures}
+
+## Figures
+
+{figures}
+
+8 bits: {price}
+
+The float32 graphs against the training network, largest error over the peak:
+
+{agreement}
+
+## Data
+
+What the recipe draws from, training split only.
+
+{kept}
+
+## Recipe
+
+{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+"""
+
+
+def checksums(folder: Path) -> str:
+    """SHA-256 of every graph and card in the folder, as `sha256sum` writes and checks them."""
+    paths = sorted([*folder.glob("*.onnx"), *folder.glob("*.md")])
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in paths)

@@ -1,0 +1,115 @@
+"""Do the exported graphs compute what the training network computes, and what do 8 bits cost?
+
+The graphs are run by the run-time's own loader, as it runs them: one frame at a time, and many frames at once.
+"""
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from export.corpus import RATE
+from export.frontend import FrontEnd
+from export.networks import Chimera
+from streamsep.evaluation.lists import Mixture
+from streamsep.evaluation.metrics import si_sdr_db
+from streamsep.models.loader import Batch
+
+TOLERANCE = 1e-4  # of the reference's peak, float32 graphs
+
+Sound = NDArray[np.float32]  # (samples,)
+Frames = NDArray[np.complex64]  # (frames, bins)
+Result = NDArray[np.float32]  # (frames, sources, bins) or (frames, bins, dims)
+Values = dict[str, NDArray[np.float32]]
+
+
+def speech_like(rng: np.random.Generator, seconds: float) -> Sound:
+    """Coloured noise in syllables; every 0.3 s another level, from -60 to -10 dB, or true silence."""
+    samples, piece = int(seconds * RATE), int(0.3 * RATE)
+    levels = 10 ** (rng.uniform(-60, -10, samples // piece + 1) / 20) * (rng.random(samples // piece + 1) > 0.2)
+    syllables = np.square(np.sin(np.pi * 4 * np.arange(samples) / RATE))
+    coloured = lfilter([0.4], [1, -0.9], rng.standard_normal(samples))
+    return (coloured * syllables * np.repeat(levels, piece)[:samples]).astype(np.float32)
+
+
+def analyse(front: FrontEnd, samples: Sound) -> Frames:
+    """(samples,) -> (frames, bins)."""
+    spectrum: Frames = front.analyse(torch.from_numpy(samples)).numpy()
+    return spectrum
+
+
+def at_once(graph: Batch, frames: Frames) -> tuple[Result, Values]:
+    """All frames in one run, from the start: masks or embeddings, and the state after them."""
+    return graph.run(frames, graph.start())
+
+
+def frame_by_frame(graph: Batch, frames: Frames) -> tuple[Result, Values]:
+    """A run for every frame, as in the engine."""
+    state, results = graph.start(), []
+    for frame in frames:
+        result, state = graph.run(frame[None], state)
+        results.append(result)
+    return np.concatenate(results), state
+
+
+@torch.no_grad()
+def reference(net: Chimera, frames: Frames) -> Values:
+    """What the training network makes of all frames at once: masks, embeddings, and its state by name."""
+    trunk, state = net(torch.view_as_real(torch.from_numpy(frames))[None], net.start(1))
+    values = {"masks": net.masks(trunk), "embeddings": net.embeddings(trunk), **state}
+    return {name: value[0].numpy() for name, value in values.items()}
+
+
+def largest_error(found: Result, wanted: Result) -> float:
+    """Largest absolute error over the largest absolute value wanted; inf where something is not finite."""
+    error = float(np.abs(found - wanted).max() / np.abs(wanted).max())
+    return error if np.isfinite(error) else np.inf
+
+
+def errors(net: Chimera, frames: Frames, step: Batch, look_back: Batch) -> dict[str, float]:
+    """Largest error of each way to run the float32 graphs and of the state after it, against the network."""
+    wanted = reference(net, frames)
+    ways = {
+        "masks, all frames at once": ("masks", *at_once(step, frames)),
+        "masks, frame by frame": ("masks", *frame_by_frame(step, frames)),
+        "embeddings, all frames at once": ("embeddings", *at_once(look_back, frames)),
+    }
+    found = {}
+    for way, (name, result, state) in ways.items():
+        found[way] = largest_error(result, wanted[name])
+        found[f"state after {way}"] = max(largest_error(value, wanted[name]) for name, value in state.items())
+    return found
+
+
+def check(found: dict[str, float]) -> None:
+    """Raise ValueError when a float32 graph is further from the training network than rounding explains."""
+    if wrong := {way: error for way, error in found.items() if not error <= TOLERANCE}:
+        raise ValueError(f"the graphs differ from the training network by more than {TOLERANCE} of its peak: {wrong}")
+
+
+def snr_db(found: Result, wanted: Result) -> float:
+    """Energy of what is wanted over the energy of the error, in dB."""
+    error = np.square(found.astype(np.float64) - wanted).sum()
+    return float(10 * np.log10(np.square(wanted.astype(np.float64)).sum() / max(error, 1e-30)))
+
+
+def price_db(sources: NDArray[np.float32], exact: NDArray[np.float32], cheap: NDArray[np.float32]) -> float:
+    """SI-SDR that cheap estimates lose against exact ones, mean over the sources, in dB; (sources, samples) each.
+
+    Negative where the cheap ones happen to be better; sources that are silent do not count.
+    """
+    pairs = zip(sources, exact, cheap, strict=True)
+    return float(np.nanmean([si_sdr_db(one, source) - si_sdr_db(other, source) for source, one, other in pairs]))
+
+
+def prices_db(front: FrontEnd, exact: Batch, cheap: Batch, mixtures: Iterable[Mixture]) -> list[float]:
+    """The price of every mixture: the cheap step graph frame by frame against the exact one."""
+    found = []
+    for mixture in mixtures:
+        frames = analyse(front, mixture.sources.sum(0))
+        masks = np.stack([at_once(exact, frames)[0], frame_by_frame(cheap, frames)[0]])
+        spectra = torch.from_numpy(masks.swapaxes(1, 2) * frames)  # (graphs, sources, frames, bins)
+        found.append(price_db(mixture.sources, *front.synthesise(spectra).numpy()))
+    return found

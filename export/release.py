@@ -1,0 +1,174 @@
+"""A checkpoint to shipped files: python -m export.release runs/noise/last.pt --data DIR --out streamsep/models/zoo.
+
+Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
+it is written elsewhere and the float32 graphs have been found equal to the training network. Each file is replaced
+whole; SHA256SUMS comes last, so after an interruption it tells which files are not of its release. Run it again with
+--metrics, files that `streamsep quality --json` wrote, to put figures into the manifests and the card.
+"""
+
+import argparse
+import json
+import shutil
+from collections import defaultdict
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from export.card import ABOUT, CHECKSUMS, card, checksums, notes, weights_licence
+from export.corpus import RATE, Clips
+from export.frontend import FrontEnd
+from export.mixtures import RECIPES
+from export.networks import Chimera
+from export.parity import (
+    Frames,
+    analyse,
+    at_once,
+    check,
+    errors,
+    frame_by_frame,
+    prices_db,
+    snr_db,
+    speech_like,
+)
+from export.to_onnx import KINDS, count_nodes, count_parameters, export_graph, load_checkpoint, quantise, save
+from streamsep.evaluation.lists import mixtures
+from streamsep.models.loader import Batch
+from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
+
+SECONDS = 4.0  # of sound that parity is checked with
+
+
+def training_data(recipe: str, data: Path, cache: Path) -> tuple[Corpus, ...]:
+    """Minutes by corpus and licence of all the recipe may draw from, as its mixer selects them."""
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for clips in vars(RECIPES[recipe](data, "train", cache)).values():
+        if isinstance(clips, Clips):
+            for clip in clips.clips:
+                seconds[clip.corpus, clip.licence] += clip.length / RATE
+    return tuple(
+        Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
+        for (corpus, licence), total in sorted(seconds.items())
+    )
+
+
+def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
+    """The figures of this domain in files of `streamsep quality --json`, in the files' order.
+
+    Raises ValueError naming the file and the key when a value is neither a number nor a mean with its interval.
+    """
+    found: dict[str, Any] = {}
+    for path in paths:
+        for key, value in json.loads(path.read_text()).items():
+            interval = isinstance(value, dict) and value.keys() >= {"mean", "low", "high", "n"}
+            if not interval and not isinstance(value, int | float):
+                raise ValueError(f"{path}: {key}: expected a number or mean, low, high and n, got {value!r}")
+            if key.startswith(f"{domain}."):
+                found[key] = value
+    return found
+
+
+def describe(
+    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path
+) -> tuple[Manifest, Chimera]:
+    """What all graphs of the model share, as the manifest of its float32 step graph, and the network."""
+    recipe, net, steps = load_checkpoint(checkpoint)
+    if recipe.recipe not in ABOUT:
+        raise ValueError(f"{checkpoint}: export/card.py says nothing of {recipe.recipe!r}, only of {sorted(ABOUT)}")
+    corpora = training_data(recipe.recipe, data, cache)
+    manifest = Manifest(
+        format=FORMAT,
+        domain=recipe.recipe,
+        version=version,
+        graph="step",
+        precision="fp32",
+        sample_rate=RATE,
+        window=recipe.window,
+        synthesis_window=recipe.synthesis,
+        hop=recipe.hop,
+        sources=ABOUT[recipe.recipe].sources,
+        embedding_dims=recipe.dims,
+        states=net.shape.state_shapes(),
+        training=Training(data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps),
+        licence=weights_licence(corpora),
+        metrics=read_metrics(metrics, recipe.recipe),
+        notes=notes(recipe.recipe),
+    )
+    return manifest, net
+
+
+def write_graphs(net: Chimera, manifest: Manifest, folder: Path) -> dict[str, Path]:
+    """The four graphs with their manifests; paths by "step-fp32" and so on."""
+    graphs = {kind: export_graph(net, kind) for kind in KINDS}
+    shared = manifest.model_copy(update={"parameters": count_parameters(graphs["step"])})
+    paths = {}
+    for kind, exact in graphs.items():
+        for precision, graph in (("fp32", exact), ("int8", quantise(exact))):
+            path = folder / f"{manifest.domain}-{kind}-{precision}.onnx"
+            save(graph, shared.model_copy(update={"graph": kind, "precision": precision}), path)
+            paths[f"{kind}-{precision}"] = path
+            print(f"{path.name}: {count_nodes(graph)} operators, {path.stat().st_size / 1e6:.2f} MB")
+    return paths
+
+
+def price_of_8_bits(graphs: dict[str, Batch], front: FrontEnd, frames: Frames, data: Path, domain: str) -> str:
+    """A sentence: the signal-to-noise ratio of what comes out, and the SI-SDR it costs on the validation list."""
+    ratios = []
+    for kind, name in KINDS.items():
+        cheap, exact = frame_by_frame(graphs[f"{kind}-int8"], frames)[0], at_once(graphs[f"{kind}-fp32"], frames)[0]
+        ratios.append(f"{name} {snr_db(cheap, exact):.1f} dB")
+    if not (data / "mixtures.csv").is_file():
+        return f"signal-to-noise ratio {', '.join(ratios)}; the price in SI-SDR was not measured."
+    prices = prices_db(front, graphs["step-fp32"], graphs["step-int8"], mixtures(data, "val", domain))
+    return (
+        f"signal-to-noise ratio {', '.join(ratios)}; price in SI-SDR, mean of both slots over the {len(prices)} "
+        f"validation mixtures: {np.mean(prices):.3f} dB, at most {np.max(prices):.3f} dB."
+    )
+
+
+def release(
+    checkpoint: Path, data: Path, out: Path, version: str, metrics: list[Path], cache: Path = Path("runs/cache")
+) -> None:
+    """Export, check, describe, and only then replace what is in `out`. Raises ValueError when a check fails."""
+    manifest, net = describe(checkpoint, data, version, metrics, cache)
+    front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
+    frames = analyse(front, speech_like(np.random.default_rng(0), SECONDS))
+    part = out / f".{manifest.domain}.part"
+    shutil.rmtree(part, ignore_errors=True)  # of a release that was killed
+    part.mkdir(parents=True)
+    try:
+        paths = write_graphs(net, manifest, part)
+        graphs = {name: Batch(path) for name, path in paths.items()}
+        found = errors(net, frames, graphs["step-fp32"], graphs["look-back-fp32"])
+        for way, error in found.items():
+            print(f"{way}: {error:.1e} of the peak")
+        check(found)
+        price = price_of_8_bits(graphs, front, frames, data, manifest.domain)
+        print(f"8 bits: {price}")
+        files = [(path.name, path.stat().st_size, graphs[name].manifest) for name, path in paths.items()]
+        (part / f"{manifest.domain}.md").write_text(card(files, found, price), encoding="utf-8")
+        for path in sorted(part.iterdir()):
+            path.replace(out / path.name)
+        (part / CHECKSUMS).write_text(checksums(out), encoding="utf-8")
+        (part / CHECKSUMS).replace(out / CHECKSUMS)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
+    parser.add_argument("--out", type=Path, required=True, help="folder of models, streamsep/models/zoo")
+    parser.add_argument("--version", default="1.0", help="of the model")
+    parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="files of `streamsep quality --json`")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    release(options.checkpoint, options.data, options.out, options.version, options.metrics)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""A real JACK server with its dummy driver: a sound card's clock and ports without a sound card."""
+
+import ctypes
+import os
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+NO_START_SERVER, SERVER_NAME = 0x01, 0x04  # JackOptions of jack/types.h
+START_LIMIT_S = 20.0
+QUIET = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda message: None)  # that there is no server yet is no news
+
+
+def sound_environment(server: str) -> dict[str, str]:
+    """The environment of a program that is to find this JACK server and to start no other."""
+    return os.environ | {"JACK_DEFAULT_SERVER": server, "JACK_NO_START_SERVER": "1"}
+
+
+@contextmanager
+def jack_server(rate: int = 48_000, period: int = 1024) -> Iterator[dict[str, str]]:
+    """Runs a server with two capture and two playback ports; gives the environment that leads a program to it."""
+    name = f"streamsep-{uuid.uuid4().hex[:8]}"
+    environment = sound_environment(name)
+    command = ["jackd", "--name", name, "--no-realtime", "-d", "dummy", "--rate", str(rate), "--period", str(period)]
+    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        deadline = time.monotonic() + START_LIMIT_S
+        while not answers(name):
+            if server.poll() is not None or time.monotonic() > deadline:
+                server.kill()
+                raise RuntimeError(f"jackd did not start: {server.communicate()[0]}")
+            time.sleep(0.05)
+        yield environment
+    finally:
+        server.terminate()
+        try:
+            server.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.communicate()
+
+
+def answers(name: str) -> bool:
+    """Whether a server of this name takes clients."""
+    jack = ctypes.CDLL("libjack.so.0")
+    jack.jack_set_error_function(QUIET)
+    jack.jack_client_open.restype = ctypes.c_void_p
+    jack.jack_client_close.argtypes = [ctypes.c_void_p]
+    status = ctypes.c_int()
+    client = jack.jack_client_open(b"ready", NO_START_SERVER | SERVER_NAME, ctypes.byref(status), name.encode())
+    if client:
+        jack.jack_client_close(client)
+    return bool(client)

@@ -1,0 +1,51 @@
+"""A bank of models small enough to make in a test: no training, no torch, the format of the README to the letter."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+BINS, FRAMES = 257, "frames"
+DOMAINS = {"noise": ("speech", "noise"), "music": ("vocals", "accompaniment"), "talkers": ("talker", "talker")}
+
+
+def make_model(path: Path, domain: str, sources: tuple[str, ...], **manifest: object) -> Path:
+    """A step graph for two sources: the first has power / (power + 1) of each bin, the second the rest."""
+    said = {
+        "format": 1, "domain": domain, "version": "0.1", "graph": "step", "precision": "fp32", "sample_rate": 16000,
+        "window": 512, "synthesis_window": 128, "hop": 64, "sources": sources, "licence": "MIT", "parameters": 1,
+    } | manifest  # fmt: skip
+    nodes = [
+        helper.make_node("Mul", ["spectrum", "spectrum"], ["squares"]),
+        helper.make_node("ReduceSum", ["squares", "last"], ["power"], keepdims=0),
+        helper.make_node("Add", ["power", "hiss"], ["sum"]),
+        helper.make_node("Div", ["power", "sum"], ["first"]),
+        helper.make_node("Sub", ["one", "first"], ["second"]),
+        helper.make_node("Unsqueeze", ["first", "middle"], ["first_slot"]),
+        helper.make_node("Unsqueeze", ["second", "middle"], ["second_slot"]),
+        helper.make_node("Concat", ["first_slot", "second_slot"], ["masks"], axis=1),
+    ]
+    constants = {
+        "last": np.array([2]), "middle": np.array([1]), "hiss": np.float32([1.0]), "one": np.float32([1.0])
+    }  # fmt: skip
+    graph = helper.make_graph(
+        nodes,
+        domain,
+        [helper.make_tensor_value_info("spectrum", TensorProto.FLOAT, [FRAMES, BINS, 2])],
+        [helper.make_tensor_value_info("masks", TensorProto.FLOAT, [FRAMES, 2, BINS])],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    helper.set_model_props(model, {"streamsep.manifest": json.dumps(said)})
+    onnx.save(model, path)
+    return path
+
+
+def make_bank(folder: Path) -> Path:
+    """One model a domain, in a new folder."""
+    folder.mkdir()
+    for domain, sources in DOMAINS.items():
+        make_model(folder / f"{domain}-step-fp32.onnx", domain, sources)
+    return folder

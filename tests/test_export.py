@@ -1,0 +1,359 @@
+"""Exported graphs compute what the training network computes, and a release is whole or not there."""
+
+import csv
+import hashlib
+import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+import soundfile as sf
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import export.release
+from export.corpus import RATE
+from export.frontend import FrontEnd
+from export.networks import Chimera
+from export.parity import TOLERANCE, analyse, at_once, check, errors, frame_by_frame, price_db, snr_db, speech_like
+from export.release import main, release
+from export.to_onnx import count_nodes, export_graph, load_checkpoint, quantise, save
+from export.train import Recipe
+from streamsep.models.loader import Batch, open_model, read_manifest
+from streamsep.models.manifest import METADATA_KEY, Manifest
+
+NOISE = Recipe("noise", 8, 2, 5, 64, 32, 16, 1, 100, 4, 1.0, 1e-3, 1.0, 10, 2.0, 50)
+MUSIC = Recipe(**{**asdict(NOISE), "recipe": "music"})
+FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
+GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
+
+
+def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
+    """With random weights, large enough for its masks to take all values."""
+    torch.manual_seed(seed)
+    net = Chimera(recipe.shape()).eval()
+    with torch.no_grad():
+        for weights in net.parameters():
+            weights.mul_(3)
+        net.feature_mean.normal_(-3, 1)
+        net.feature_scale.uniform_(0.5, 2)
+    return net
+
+
+def write_checkpoint(path: Path, recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
+    """As export.train writes it; the network with the averaged weights is returned, the others are noise."""
+    net = network(recipe, seed)
+    average = torch.optim.swa_utils.AveragedModel(net, use_buffers=True)
+    other = network(recipe, seed + 1).state_dict()
+    torch.save({"recipe": asdict(recipe), "net": other, "average": average.state_dict(), "step": 70}, path)
+    return net
+
+
+def export_all(net: Chimera, folder: Path) -> dict[str, Batch]:
+    """All four graphs, each opened by the run-time."""
+    manifest = Manifest(
+        format=1,
+        domain="noise",
+        version="1.0",
+        graph="step",
+        precision="fp32",
+        sample_rate=RATE,
+        window=NOISE.window,
+        synthesis_window=NOISE.synthesis,
+        hop=NOISE.hop,
+        sources=("speech", "noise"),
+        embedding_dims=net.shape.dims,
+        states=net.shape.state_shapes(),
+        licence="MIT",
+    )
+    return {name: Batch(path) for name, path in export.release.write_graphs(net, manifest, folder).items()}
+
+
+@pytest.fixture(scope="module")
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Batch]:
+    return export_all(network(), tmp_path_factory.mktemp("graphs"))
+
+
+@pytest.fixture
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder like the one models are trained on: half a minute of noise, with a list of one mixture a domain."""
+    # Python warns of processes forked beside torch's threads, and these clips need none.
+    monkeypatch.setattr("export.corpus.ProcessPoolExecutor", ThreadPoolExecutor)
+    folder = tmp_path / "data"
+    folder.mkdir()
+    rows = [
+        ("a.wav", "TSP", "talker", "train", "BSD"),
+        ("b.wav", "PicovoiceBarista", "talker", "train", "of a corpus the recipe leaves out"),
+        ("c.wav", "Street", "noise", "train", "CC0"),
+        ("d.wav", "Street", "event", "train", "CC0"),
+        ("e.vocals.wav", "MIR-1K", "vocals", "train", "none | for research"),
+        ("e.accompaniment.wav", "MIR-1K", "accompaniment", "train", "none | for research"),
+        ("f.wav", "Band", "instrument", "train", "MIT"),
+        ("g.wav", "TSP", "talker", "val", "of another split"),
+        ("h.wav", "Street", "noise", "val", "of another split"),
+    ]
+    for number, (path, *_) in enumerate(rows):
+        sf.write(folder / path, speech_like(np.random.default_rng(number), 3.0), RATE)
+    with open(folder / "manifest.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["path", "group", "corpus", "role", "split", "licence"])
+        table.writerows([path, path, corpus, role, split, licence] for path, corpus, role, split, licence in rows)
+    with open(folder / "mixtures.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
+        for domain in ("noise", "music"):
+            table.writerows(
+                [f"{domain}-0", domain, "val", slot, path, 0, 3 * RATE, 1.0] for slot, path in enumerate("gh")
+            )
+    return folder
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 2**31), hidden=st.integers(1, 12), layers=st.integers(1, 3), dims=st.integers(2, 8))
+def test_every_way_to_run_the_graphs_agrees_with_the_training_network(
+    tmp_path_factory: pytest.TempPathFactory, seed: int, hidden: int, layers: int, dims: int
+) -> None:
+    net = network(Recipe(**{**asdict(NOISE), "hidden": hidden, "layers": layers, "dims": dims}), seed)
+    exported = export_all(net, tmp_path_factory.mktemp("graphs"))
+    frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 2.0))
+    found = errors(net, frames, exported["step-fp32"], exported["look-back-fp32"])
+    assert len(found) == 6
+    assert max(found.values()) <= TOLERANCE
+
+
+@settings(max_examples=20, deadline=None)
+@given(cuts=st.lists(st.integers(1, 499), unique=True), name=st.sampled_from(["step-fp32", "look-back-fp32"]))
+def test_frames_in_pieces_give_what_they_give_at_once(graphs: dict[str, Batch], cuts: list[int], name: str) -> None:
+    frames = analyse(FRONT, speech_like(np.random.default_rng(1), 0.5))
+    whole, last = at_once(graphs[name], frames)
+    state, pieces = graphs[name].start(), []
+    for piece in np.split(frames, sorted(cuts)):
+        result, state = graphs[name].run(piece, state)
+        pieces.append(result)
+    np.testing.assert_allclose(np.concatenate(pieces), whole, rtol=0, atol=1e-5)
+    for key, value in last.items():
+        np.testing.assert_allclose(state[key], value, rtol=1e-4, atol=1e-5)
+
+
+def test_the_past_does_not_depend_on_the_future(graphs: dict[str, Batch]) -> None:
+    frames = analyse(FRONT, speech_like(np.random.default_rng(2), 0.5))
+    for poison in (np.nan, 1e6):
+        other = frames.copy()
+        other[300:] = poison
+        for name in ("step-fp32", "look-back-fp32"):
+            past, same = at_once(graphs[name], frames)[0][:300], at_once(graphs[name], other)[0][:300]
+            np.testing.assert_array_equal(past, same)
+
+
+def test_masks_add_up_to_one_and_embeddings_have_unit_norm(graphs: dict[str, Batch]) -> None:
+    frames = analyse(FRONT, speech_like(np.random.default_rng(3), 0.5))
+    for precision in ("fp32", "int8"):
+        masks = at_once(graphs[f"step-{precision}"], frames)[0]
+        embeddings = at_once(graphs[f"look-back-{precision}"], frames)[0]
+        assert masks.min() >= 0
+        np.testing.assert_allclose(masks.sum(1), 1, atol=1e-6)
+        np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1, atol=1e-5)
+
+
+def test_any_finite_sound_gives_finite_masks_and_state(graphs: dict[str, Batch]) -> None:
+    for size in (0.0, 1e-38, 1e-20, 1e20, 3e38):
+        frames = np.full((300, NOISE.window // 2 + 1), size + 1j * size, np.complex64)
+        for graph in graphs.values():
+            result, state = at_once(graph, frames)
+            assert all(np.isfinite(value).all() for value in (result, *state.values()))
+
+
+def test_a_quarter_of_an_hour_at_once_stays_finite(graphs: dict[str, Batch]) -> None:
+    frames = np.ones((15 * 60 * 250, NOISE.window // 2 + 1), np.complex64)
+    masks, state = at_once(graphs["step-fp32"], frames)
+    assert np.isfinite(masks).all()
+    assert state["level"][0] == pytest.approx(state["level"][1])  # the mean power is that of every frame
+
+
+def test_eight_bits_are_smaller_and_nearly_as_good(tmp_path: Path) -> None:
+    recipe = Recipe(**{**asdict(NOISE), "hidden": 32})
+    graphs = export_all(network(recipe), tmp_path)
+    frames = analyse(FRONT, speech_like(np.random.default_rng(4), 1.0))
+    for kind in ("step", "look-back"):
+        sizes = [(tmp_path / f"noise-{kind}-{precision}.onnx").stat().st_size for precision in ("int8", "fp32")]
+        assert sizes[0] < 0.6 * sizes[1]
+        exact = at_once(graphs[f"{kind}-fp32"], frames)[0]
+        for run in (at_once, frame_by_frame):
+            assert snr_db(run(graphs[f"{kind}-int8"], frames)[0], exact) > 20
+
+
+def test_both_kinds_of_layers_are_quantised_and_the_level_is_not() -> None:
+    operators = {node.op_type for node in quantise(export_graph(network(), "step")).graph.node}
+    assert {"DynamicQuantizeLSTM", "MatMulInteger", "RNN"} <= operators
+    assert not {"LSTM", "MatMul", "Gemm"} & operators
+
+
+def test_the_step_graph_is_lean() -> None:
+    graph = export_graph(network(), "step")
+    assert count_nodes(graph) <= 34
+    assert not {"Shape", "Cast", "Range", "Transpose", "Gather"} & {node.op_type for node in graph.graph.node}
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    for kind in ("step", "look-back"):
+        first, second = export_graph(network(), kind), export_graph(network(), kind)
+        assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
+        assert quantise(first).SerializeToString(deterministic=True) == quantise(second).SerializeToString(
+            deterministic=True
+        )
+
+
+def test_the_manifest_is_the_only_metadata_and_comes_back_as_it_went_in(
+    graphs: dict[str, Batch], tmp_path: Path
+) -> None:
+    graph, manifest = quantise(export_graph(network(), "step")), graphs["step-int8"].manifest
+    save(graph, manifest, tmp_path / "step.onnx")
+    metadata = ort.InferenceSession(tmp_path / "step.onnx").get_modelmeta().custom_metadata_map
+    assert list(metadata) == [METADATA_KEY]
+    assert Manifest.model_validate_json(metadata[METADATA_KEY]) == manifest
+    assert len(onnx.load(tmp_path / "step.onnx").metadata_props) == 1
+
+
+def test_the_averaged_weights_are_the_ones_that_count(tmp_path: Path) -> None:
+    net = write_checkpoint(tmp_path / "last.pt")
+    recipe, loaded, steps = load_checkpoint(tmp_path / "last.pt")
+    assert (recipe, steps) == (NOISE, 70)
+    for name, value in net.state_dict().items():
+        assert torch.equal(loaded.state_dict()[name], value)
+
+
+def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    (tmp_path / "last.pt").write_bytes(b"no checkpoint")
+    torch.save({"weights": torch.ones(2)}, tmp_path / "other.pt")
+    for name in ("last.pt", "other.pt", "missing.pt"):
+        with pytest.raises(ValueError, match=rf"{name}: expected a checkpoint"):
+            load_checkpoint(tmp_path / name)
+
+
+def test_graphs_of_another_network_do_not_pass(graphs: dict[str, Batch]) -> None:
+    frames = analyse(FRONT, speech_like(np.random.default_rng(5), 0.5))
+    found = errors(network(seed=9), frames, graphs["step-fp32"], graphs["look-back-fp32"])
+    with pytest.raises(ValueError, match="differ from the training network"):
+        check(found)
+    with pytest.raises(ValueError, match="masks"):
+        check({"masks": float("nan")})
+
+
+def test_the_price_is_what_a_worse_estimate_loses() -> None:
+    rng = np.random.default_rng(6)
+    sources = rng.standard_normal((2, 8000)).astype(np.float32)
+    noise = rng.standard_normal((2, 8000)).astype(np.float32)
+    assert price_db(sources, sources + 0.1 * noise, sources + 0.1 * noise) == 0
+    assert price_db(sources, sources + 0.01 * noise, sources + 0.1 * noise) == pytest.approx(20, abs=0.1)
+    sources[1] = 0  # a silent source has no figure
+    assert price_db(sources, sources + 0.01 * noise, sources + 0.1 * noise) == pytest.approx(20, abs=0.1)
+
+
+def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_path: Path) -> None:
+    zoo, cache = tmp_path / "zoo", tmp_path / "cache"
+    write_checkpoint(tmp_path / "noise.pt")
+    figures = {"mean": 6.5, "low": 6.0, "high": 7.0, "n": 200}
+    nothing = {"mean": None, "low": None, "high": None, "n": 0}
+    metrics = {
+        "noise.test.int8.si_sdri_db": figures,
+        "noise.hop": 2,
+        "noise.none": nothing,
+        "music.test.si_sdri_db": figures,
+    }
+    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
+    release(tmp_path / "noise.pt", data, zoo, "1.1", [tmp_path / "metrics.json"], cache)
+
+    assert sorted(path.name for path in zoo.iterdir()) == sorted(
+        ["SHA256SUMS", "noise.md", *(f"noise-{name}.onnx" for name in GRAPHS)]
+    )
+    sums = dict(reversed(line.split("  ")) for line in (zoo / "SHA256SUMS").read_text().splitlines())
+    assert len(sums) == 5
+    for name, expected in sums.items():
+        assert hashlib.sha256((zoo / name).read_bytes()).hexdigest() == expected
+    for name in GRAPHS:
+        manifest = read_manifest(zoo / f"noise-{name}.onnx")
+        assert f"{manifest.graph}-{manifest.precision}" == name
+        assert (manifest.version, manifest.training.steps, manifest.training.seed) == ("1.1", 70, 1)
+        assert manifest.parameters == open_model(zoo / "noise-step-fp32.onnx")[0].parameters > 1000
+        assert [(item.corpus, item.minutes) for item in manifest.training.data] == [("Street", 0.1), ("TSP", 0.05)]
+        assert manifest.licence.startswith("MIT")
+        assert list(manifest.metrics) == ["noise.test.int8.si_sdri_db", "noise.hop", "noise.none"]
+        assert json.loads(manifest.training.recipe) == asdict(NOISE)
+    card = (zoo / "noise.md").read_text(encoding="utf-8")
+    assert "6.50 (6.00 to 7.00, n = 200)" in card
+    assert "nothing to measure" in card
+    assert "validation mixtures" in card
+    assert "| TSP | 0.1 | BSD |" in card or "| TSP | 0.0 | BSD |" in card
+
+
+def test_music_is_for_research_and_the_checksums_cover_the_whole_folder(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo = tmp_path / "zoo"
+    monkeypatch.chdir(tmp_path)
+    for recipe in (NOISE, MUSIC):
+        write_checkpoint(tmp_path / "last.pt", recipe)
+        monkeypatch.setattr(sys, "argv", ["release", "last.pt", "--data", str(data), "--out", str(zoo)])
+        main()
+    manifest = read_manifest(zoo / "music-step-int8.onnx")
+    assert manifest.licence.startswith("Research use only: trained on MIR-1K")
+    assert manifest.sources == ("vocals", "accompaniment")
+    assert manifest.metrics == {}
+    assert len((zoo / "SHA256SUMS").read_text().splitlines()) == 10
+    assert "Not measured yet" in (zoo / "music.md").read_text(encoding="utf-8")
+    assert "none \\| for research" in (zoo / "music.md").read_text(encoding="utf-8")
+
+
+def test_a_figure_without_its_interval_is_refused(data: Path, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "last.pt")
+    (tmp_path / "metrics.json").write_text('{"noise.x": "good"}')
+    with pytest.raises(ValueError, match=r"metrics\.json: noise\.x: expected a number"):
+        release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [tmp_path / "metrics.json"], tmp_path / "cache")
+
+
+def test_a_recipe_nobody_described_is_refused(data: Path, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "last.pt", Recipe(**{**asdict(NOISE), "recipe": "traffic"}))
+    with pytest.raises(ValueError, match="says nothing of 'traffic'"):
+        release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
+
+
+@pytest.mark.parametrize("step", ["quantise", "errors", "card", "checksums"])
+def test_an_interrupted_release_leaves_only_whole_files(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    zoo, cache = tmp_path / "zoo", tmp_path / "cache"
+    write_checkpoint(tmp_path / "last.pt")
+    release(tmp_path / "last.pt", data, zoo, "1.0", [], cache)
+    before = {path.name: path.read_bytes() for path in zoo.iterdir()}
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export.release, step, interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            release(tmp_path / "last.pt", data, zoo, "2.0", [], cache)
+    after = {path.name: path.read_bytes() for path in zoo.iterdir()}
+    assert after.keys() == before.keys()
+    if step == "checksums":  # all files are new, and the checksums say that they are not of their release
+        assert {read_manifest(path).version for path in zoo.glob("*.onnx")} == {"2.0"}
+        assert after["SHA256SUMS"] == before["SHA256SUMS"]
+    else:
+        assert after == before
+
+
+def test_what_a_killed_release_left_behind_is_cleared_away(data: Path, tmp_path: Path) -> None:
+    left = tmp_path / "zoo" / ".noise.part"
+    left.mkdir(parents=True)
+    (left / "noise-step-fp32.onnx").write_bytes(b"half a mod")
+    (left / "rubbish.onnx").write_bytes(b"rubbish")
+    write_checkpoint(tmp_path / "last.pt")
+    release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
+    assert not left.exists()
+    assert not (tmp_path / "zoo" / "rubbish.onnx").exists()
