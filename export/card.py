@@ -116,8 +116,8 @@ def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], p
     return f"""# {manifest.domain}: {about.title}
 
 Version {manifest.version}. A causal recurrent chimera network: masks and {manifest.embedding_dims}-dimensional
-embeddings on one trunk, {manifest.parameters:,} parameters from spectrum to masks, {front.sample_rate} Hz. Analysis window
-{front.window * ms:g} ms, synthesis window {front.synthesis_window * ms:g} ms, hop {front.hop * ms:g} ms.
+embeddings on one trunk, {manifest.parameters:,} parameters from spectrum to masks, {front.sample_rate} Hz.
+Windows: {front.window * ms:g} ms analysis, {front.synthesis_window * ms:g} ms synthesis; hop {front.hop * ms:g} ms.
 
 {graphs}
 

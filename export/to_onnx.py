@@ -13,6 +13,7 @@ import math
 import tempfile
 import warnings
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import onnx
@@ -37,7 +38,7 @@ def load_checkpoint(path: Path) -> tuple[Recipe, Chimera, int]:
     try:
         content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         recipe, average, steps = Recipe(**content["recipe"]), content["average"], int(content["step"])
-    except (OSError, RuntimeError, KeyError, TypeError) as error:
+    except (OSError, RuntimeError, KeyError, TypeError, UnpicklingError) as error:
         raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
     net = Chimera(recipe.shape()).eval()
     prefix = "module."
@@ -136,7 +137,7 @@ def export_graph(net: Chimera, kind: GraphKind) -> onnx.ModelProto:
     result = KINDS[kind]
     with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "graph.onnx"
-        # Meant: this is the older exporter, recurrent layers fix the batch (of one) and check their sizes while traced.
+        # All meant: the older exporter, recurrent layers that fix the batch of one and check their sizes as traced.
         for category in (DeprecationWarning, UserWarning, torch.jit.TracerWarning):
             warnings.simplefilter("ignore", category)
         torch.onnx.export(

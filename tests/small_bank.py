@@ -11,8 +11,8 @@ BINS, FRAMES = 257, "frames"
 DOMAINS = {"noise": ("speech", "noise"), "music": ("vocals", "accompaniment"), "talkers": ("talker", "talker")}
 
 
-def make_model(path: Path, domain: str, sources: tuple[str, ...], **manifest: object) -> Path:
-    """A step graph for two sources: the first has power / (power + 1) of each bin, the second the rest."""
+def make_model(path: Path, domain: str, sources: tuple[str, ...], lossy: bool = False, **manifest: object) -> Path:
+    """A step graph for two sources: power / (power + 1) of each bin and the rest; lossy: not quite the rest."""
     said = {
         "format": 1, "domain": domain, "version": "0.1", "graph": "step", "precision": "fp32", "sample_rate": 16000,
         "window": 512, "synthesis_window": 128, "hop": 64, "sources": sources, "licence": "MIT", "parameters": 1,
@@ -27,8 +27,9 @@ def make_model(path: Path, domain: str, sources: tuple[str, ...], **manifest: ob
         helper.make_node("Unsqueeze", ["second", "middle"], ["second_slot"]),
         helper.make_node("Concat", ["first_slot", "second_slot"], ["masks"], axis=1),
     ]
+    whole = 0.8 if lossy else 1.0
     constants = {
-        "last": np.array([2]), "middle": np.array([1]), "hiss": np.float32([1.0]), "one": np.float32([1.0])
+        "last": np.array([2]), "middle": np.array([1]), "hiss": np.float32([1.0]), "one": np.float32([whole])
     }  # fmt: skip
     graph = helper.make_graph(
         nodes,

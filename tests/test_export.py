@@ -28,10 +28,13 @@ from export.train import Recipe
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
-NOISE = Recipe("noise", 8, 2, 5, 64, 32, 16, 1, 100, 4, 1.0, 1e-3, 1.0, 10, 2.0, 50)
+NOISE = Recipe("noise", 8, 2, 20, 64, 32, 16, 1, 100, 4, 1.0, 1e-3, 1.0, 10, 2.0, 50)
 MUSIC = Recipe(**{**asdict(NOISE), "recipe": "music"})
 FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
 GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
+
+
+torch.set_num_threads(1)  # of such small networks, threads make nothing faster
 
 
 def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
@@ -109,16 +112,18 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
         for domain in ("noise", "music"):
             table.writerows(
-                [f"{domain}-0", domain, "val", slot, path, 0, 3 * RATE, 1.0] for slot, path in enumerate("gh")
+                [f"{domain}-0", domain, "val", slot, path, 0, 3 * RATE, 1.0]
+                for slot, path in enumerate(["g.wav", "h.wav"])
             )
     return folder
 
 
 @settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**31), hidden=st.integers(1, 12), layers=st.integers(1, 3), dims=st.integers(2, 8))
+@given(seed=st.integers(0, 2**31), hidden=st.integers(1, 12), layers=st.integers(1, 3), dims=st.integers(12, 24))
 def test_every_way_to_run_the_graphs_agrees_with_the_training_network(
     tmp_path_factory: pytest.TempPathFactory, seed: int, hidden: int, layers: int, dims: int
 ) -> None:
+    # Fewer dimensions would now and then be all close to 0, where the direction of an embedding hangs on rounding alone.
     net = network(Recipe(**{**asdict(NOISE), "hidden": hidden, "layers": layers, "dims": dims}), seed)
     exported = export_all(net, tmp_path_factory.mktemp("graphs"))
     frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 2.0))

@@ -206,7 +206,7 @@ class Stream:
         self._close()
 
     def _close(self) -> None:
-        """Give the device back; or give up on it, because PortAudio waits for minutes for a sound server that died."""
+        """Give the device back; or give up on it: PortAudio waits minutes for a sound server that died."""
         closing = threading.Thread(target=self._stream.close, daemon=True)
         closing.start()
         closing.join(CLOSE_LIMIT_S)

@@ -6,11 +6,14 @@ import typer
 from typer.core import TyperGroup
 
 import streamsep
+from streamsep.cli.bench import bench
 from streamsep.cli.check import check
 from streamsep.cli.console import print_error
+from streamsep.cli.demo import demo
 from streamsep.cli.devices import devices
 from streamsep.cli.live import live
 from streamsep.cli.models import models
+from streamsep.cli.quality import quality
 from streamsep.cli.separate import separate
 from streamsep.errors import StreamsepError
 
@@ -45,11 +48,8 @@ def options(
     """Separate sound while it is heard: speech from noise, vocals from music, within a hearing aid's delay."""
 
 
-app.command()(separate)
-app.command()(live)
-app.command()(devices)
-app.command()(models)
-app.command()(check)
+for command in (demo, separate, live, devices, models, check, quality, bench):
+    app.command()(command)
 
 
 def main() -> None:

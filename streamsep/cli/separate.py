@@ -52,7 +52,7 @@ def separate(
     samples, rate = files.read(sound)
     bar = Progress(
         TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
-        console=remarks, transient=True,
+        console=remarks, transient=True, disable=not remarks.is_terminal,
     )  # fmt: skip
     with bar:
         task = bar.add_task(f"separating {sound.name}", total=1.0)

@@ -18,9 +18,9 @@ from streamsep.arrays import Array, Samples
 from streamsep.errors import ConfigError
 from streamsep.realtime.contract import audio_thread
 
-TAPS = 16  # of the true-peak interpolator, a phase; 12 (ITU-R BS.1770, annex 2) may miss 0.4 dB of a hostile sound
+TAPS = 16  # of the true-peak interpolator, a phase: 12, as in ITU-R BS.1770, may miss 0.4 dB of a hostile sound
 PHASES = 4  # points a sample at which the curve is looked at
-TAPER = 3.0  # Kaiser's beta: with a stronger taper 16 taps may miss more than 0.3 dB
+TAPER = 3.0  # Kaiser's beta: so that at worst 0.20 dB are missed, by linear programming (tests/test_limiter.py)
 REACH = TAPS // 2  # samples to either side of a true peak: those that made it, over which its gain is held
 RAMP = 8  # samples of gain ramp that true peak needs: a shorter one bends the sound into new peaks
 ROUNDING = 1e-12  # relative: far above what the release may be off, far below a step of float32
@@ -30,7 +30,8 @@ def float_ceiling(ceiling_db: float) -> float:
     """The largest float32 that is not above `ceiling_db`, so that rounding to float32 never lifts a sample above it."""
     exact = 10 ** (ceiling_db / 20)
     rounded = np.float32(exact)
-    return float(rounded if rounded <= exact else np.nextafter(rounded, np.float32(0)))
+    # Compared as floats: next to a float32, NumPy would round `exact` to one as well, and find them equal.
+    return float(rounded) if float(rounded) <= exact else float(np.nextafter(rounded, np.float32(0)))
 
 
 def interpolator() -> Array:
@@ -136,7 +137,8 @@ def slide(combine: np.ufunc, values: Array, length: int, scratch: Array) -> Arra
     np.maximum gives their maximum. np.add gives a weighted sum: the last two windows, each a power of two long, overlap
     in the middle, where the weights are 2, else 1; all together they are `slide_weight(length)`, a power of two.
     """
-    into, other = scratch[0], scratch[1]
+    into: Array = scratch[0]
+    other: Array = scratch[1]
     width = 1
     while 2 * width <= length:
         count = values.shape[0] - width
@@ -163,7 +165,9 @@ class Limiter:
 
     One gain for all channels, so that the image stays where it is. Without look-ahead it falls at once; with it, on a
     ramp that arrives when the peak does. It recovers exponentially: by 8.7 dB in `release_ms`, once the peak is out.
-    With `true_peak` the level is that of the curve between the samples.
+    With `true_peak` the level is that of the curve between the samples, and a meter that interpolates by 4 with 20 taps
+    (scipy.signal.resample_poly) sees at most 0.3 dB more than the ceiling. Measured on hostile signals: 0.07 dB; the
+    meter of ITU-R BS.1770 0.41 dB. No finite interpolator satisfies every meter: a long enough one finds more.
     """
 
     latency: int  # samples: the look-ahead, and with true peak half the interpolator
@@ -218,7 +222,7 @@ class Limiter:
 
     @audio_thread
     def process(self, samples: Samples) -> Samples:
-        """(channels, n), n in [1, max_samples], finite, within +-1e12 -> (channels, n), `latency` samples later.
+        """(channels, n), n in [1, max_samples], finite, to 1e200 -> (channels, n), `latency` samples later.
 
         Returns `samples` themselves, untouched, or an array of the limiter's that the next call overwrites."""
         count = samples.shape[1]
