@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 NO_START_SERVER, SERVER_NAME = 0x01, 0x04  # JackOptions of jack/types.h
 START_LIMIT_S = 20.0
@@ -40,6 +41,8 @@ def jack_server(rate: int = 48_000, period: int = 1024) -> Iterator[dict[str, st
         except subprocess.TimeoutExpired:
             server.kill()
             server.communicate()
+        for left in Path("/dev/shm").glob(f"jack_sem.*{name}*"):  # by clients that outlived it
+            left.unlink()
 
 
 def answers(name: str) -> bool:

@@ -326,18 +326,14 @@ def test_a_model_that_keeps_the_laws_passes_its_check(tmp_path):
     assert (report["model"], report["passed"]) == (str(model), True)
     assert len(report["laws"]) > 3
     assert all(law["passed"] and law["name"] and law["detail"] for law in report["laws"])
-    assert "pass" in run("check", model).stdout
 
 
 def test_a_model_whose_sources_do_not_add_up_fails_its_check(tmp_path):
     model = make_model(tmp_path / "mine.onnx", "rain", ("rain", "rest"), lossy=True)
-    done = run("check", model, "--json")
+    done = run("check", model)
     assert done.exit_code == 1
-    report = json.loads(done.stdout)
-    assert not report["passed"]
-    assert not all(law["passed"] for law in report["laws"])
-    said = run("check", model)
-    assert (said.exit_code, "FAIL" in said.stdout) == (1, True)
+    assert "FAIL" in done.stdout
+    assert "pass" in done.stdout
 
 
 def test_a_file_that_is_no_model_cannot_be_checked(tmp_path):

@@ -310,6 +310,12 @@ def test_live_separates_with_any_domain_block_and_channel_count(jack, bank, doma
     assert (summary["domain"], summary["channels"]) == (domain, int(shape[1]))
 
 
+def test_live_separates_with_the_shipped_models(jack):
+    done = streamsep(jack, "live", "--seconds", "1", "--json", *JACK)
+    assert done.returncode == 0, done.stderr
+    check_summary(done.stdout)
+
+
 def test_live_without_json_ends_with_a_summary_for_people(jack, bank):
     done = streamsep(jack, "live", "--seconds", "0.5", *JACK, *bank)
     assert done.returncode == 0, done.stderr

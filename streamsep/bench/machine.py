@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 PACKAGES = ("numpy", "onnxruntime")
-FRESH_IMPORTS = 5
+FRESH_IMPORTS = 3
 IMPORT = "import time; began = time.perf_counter(); import streamsep; print(time.perf_counter() - began)"
 
 

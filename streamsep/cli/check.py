@@ -1,5 +1,6 @@
 """`streamsep check MODEL.onnx`: does this model keep the laws?"""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -24,18 +25,14 @@ def check(
     verdicts = check_laws(model)
     kept = all(verdict.passed for verdict in verdicts)
     if as_json:
-        laws = [
-            {"name": verdict.name, "law": verdict.law, "passed": verdict.passed, "detail": verdict.detail}
-            for verdict in verdicts
-        ]
-        print_json({"model": str(model), "passed": kept, "laws": laws})
+        print_json({"model": str(model), "passed": kept, "laws": [asdict(verdict) for verdict in verdicts]})
     else:
-        table = Table(title=str(model), title_justify="left")
-        for heading in ("", "name", "law", "found"):
+        table = Table(title=str(model), title_justify="left", show_lines=True)
+        for heading in ("", "law", "found"):
             table.add_column(heading, overflow="fold")
         for verdict in verdicts:
             mark = Text("pass", "green") if verdict.passed else Text("FAIL", "red")
-            table.add_row(mark, verdict.name, str(verdict.law), verdict.detail)
+            table.add_row(mark, f"{verdict.name}:\n{verdict.law}", verdict.detail.replace("; ", "\n"))
         results.print(table)
     if not kept:
         raise typer.Exit(1)

@@ -51,7 +51,7 @@ def separate(
         raise AudioError(f"{folder}: there is a file of this name; -o wants a folder")
     samples, rate = files.read(sound)
     bar = Progress(
-        TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=remarks, transient=True, disable=not remarks.is_terminal,
     )  # fmt: skip
     with bar:
@@ -81,13 +81,18 @@ def summarise(
     took_s: float,
     names: list[str],
 ) -> dict[str, Any]:
-    """What summary.json says.
+    """What summary.json says, by its keys.
 
-    input: path as given · rate: Hz · channels · seconds: length · domain · sources: names of the slots · gains_db: by
-    source, as heard in listen.wav; ROLE.wav has none · latency: {samples at `rate`, ms, terms in
-    samples}, already taken out of the files · times_real_time: seconds of sound separated in a second, reading and
-    writing not counted · levels_db: RMS of the input and of each output in dBFS, null for silence · counters: what
-    happened on the way, see streamsep.realtime.counters · model: {name, precision, version} · files: what was written.
+    input: the path as given
+    rate, channels, seconds: of the input and of every output; Hz
+    domain, sources: the model's, and the names of its slots
+    gains_db: by source, as heard in listen.wav; the sources' own files have none
+    latency: samples at `rate`, ms, and terms in samples; already taken out of the files
+    times_real_time: seconds of sound separated in a second; loading the models counts, reading and writing do not
+    levels_db: RMS of the input and of each output in dBFS; null for silence
+    counters: what happened on the way, see streamsep.realtime.counters
+    model: name, precision, version
+    files: what was written, in this folder
     """
     manifest, gains_db = result.manifest, settings.gains_db
     names_roles = zip(result.sources, manifest.sources, strict=True)

@@ -271,7 +271,7 @@ class Limiter:
         np.maximum(envelope, self._least, out=envelope)
         np.divide(self._least, envelope, out=self._gains.extend(count)[0])
         gains = self._gains.newest(count + self._ramp - 1)[0]
-        # While idle, levels and gains are not written down: those in the lines are as harmless as the ones that passed.
+        # While idle, levels and gains are not written down: those in the lines are as harmless as those that passed.
         self._idle = below and (self._ramp == 1 or lowest(gains[count:]) == 1)
         gain = slide(np.add, gains, self._ramp, self._scratch)
         np.multiply(gain, 1 / slide_weight(self._ramp), out=gain)
@@ -300,10 +300,7 @@ class Limiter:
 @audio_thread
 def within(samples: Samples, bound: float) -> bool:
     """Whether no sample of (channels, n) exceeds +-bound."""
-    for row in samples:
-        if highest(row) > bound or lowest(row) < -bound:
-            return False
-    return True
+    return all(-bound <= lowest(row) and highest(row) <= bound for row in samples)
 
 
 @audio_thread

@@ -1,0 +1,50 @@
+"""The harness of the laws: everything there is to be held to them, by name.
+
+The laws themselves are `streamsep.models.laws`, which `streamsep check` runs on a stranger's model too."""
+
+from functools import cache, partial
+
+import numpy as np
+from fakes import FRONT, Leaky, LeakySequence, PassThrough
+
+from streamsep.models.bank import ZOO
+from streamsep.models.laws import LAWS, SEQUENCE_LAWS, Verdict, judge, subject_of
+from streamsep.models.subject import Sequences, Subject
+from streamsep.realtime.stft import FrontEnd
+
+COARSE = FrontEnd(sample_rate=16_000, window=320, synthesis_window=240, hop=80)
+FAKES = {
+    "pass-through": Subject(PassThrough, FRONT),
+    "leaky": Subject(Leaky, FRONT, LeakySequence()),
+    "leaky-coarse": Subject(partial(Leaky, COARSE, 5), COARSE, LeakySequence(COARSE, 5)),
+}
+SHIPPED = {path.stem: path for path in sorted(ZOO.glob("*.onnx"))}
+SUBJECTS = (*FAKES, *SHIPPED)
+
+
+@cache
+def subject(name: str) -> Subject | Sequences:
+    """Something to hold to the laws, by its name in SUBJECTS."""
+    return FAKES[name] if name in FAKES else subject_of(SHIPPED[name])
+
+
+def laws_of(name: str) -> tuple[str, ...]:
+    """The laws that concern it."""
+    return tuple(SEQUENCE_LAWS if "-look-back-" in name else LAWS)
+
+
+def verdict(name: str, law: str) -> Verdict:
+    """How this law is kept by that subject."""
+    it = subject(name)
+    measure = partial(LAWS[law][1], it) if isinstance(it, Subject) else partial(SEQUENCE_LAWS[law], it)
+    return judge(law, measure)
+
+
+def steps() -> list[str]:
+    """The shipped separators."""
+    return [name for name in SHIPPED if "-step-" in name]
+
+
+def spread(masks: np.ndarray) -> float:
+    """(hops, sources, bins) -> by how much the mask of a bin wanders in time, at the median over bins and sources."""
+    return float(np.median(masks.std(axis=0)))
