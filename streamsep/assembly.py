@@ -85,7 +85,7 @@ def separate(
 ) -> Separation:
     """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for bit.
 
-    progress: called now and then with the share that is done. The other arguments are those of `load`.
+    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other arguments are those of `load`.
     Raises AudioError when there are no samples, ConfigError or ModelError as `load` does."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.size == 0:
@@ -109,6 +109,8 @@ def separate(
                 listen[start:stop] = heard[skip:]
                 sources[:, start:stop] = parts[: len(names), skip:]
 
+        if progress is not None:
+            progress(0.0)  # the models are loaded; from here on it is the sound that takes time
         for at in range(0, count, FILE_BLOCK):
             put(samples[at : at + FILE_BLOCK], at)
             if progress is not None:

@@ -56,10 +56,15 @@ def separate(
     )  # fmt: skip
     with bar:
         task = bar.add_task(f"separating {sound.name}", total=1.0)
-        began_s = time.perf_counter()
-        result = separate_samples(
-            samples, rate, settings.model_dump(), progress=lambda share: bar.update(task, completed=share)
-        )
+        began_s = 0.0
+
+        def progress(share: float) -> None:
+            nonlocal began_s
+            if share == 0:  # the models are loaded
+                began_s = time.perf_counter()
+            bar.update(task, completed=share)
+
+        result = separate_samples(samples, rate, settings.model_dump(), progress=progress)
         took_s = time.perf_counter() - began_s
     outputs = {"listen": result.listen, **result.sources}
     summary = summarise(
@@ -88,7 +93,7 @@ def summarise(
     domain, sources: the model's, and the names of its slots
     gains_db: by source, as heard in listen.wav; the sources' own files have none
     latency: samples at `rate`, ms, and terms in samples; already taken out of the files
-    times_real_time: seconds of sound separated in a second; loading the models counts, reading and writing do not
+    times_real_time: seconds of sound separated in a second; loading, reading and writing do not count
     levels_db: RMS of the input and of each output in dBFS; null for silence
     counters: what happened on the way, see streamsep.realtime.counters
     model: name, precision, version
