@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import fftconvolve
+from scipy.signal import fftconvolve, resample_poly
 
 from export.corpus import RATE, Clips
 
@@ -29,6 +29,31 @@ def tilt(rng: np.random.Generator, samples: Sound) -> Sound:
     out = samples.copy()
     out[1:] += np.float32(coefficient) * samples[:-1]
     return out
+
+
+def colour(rng: np.random.Generator, samples: Sound, most_db: float) -> Sound:
+    """Another spectrum: a smooth random curve within +-most_db over the octaves from 30 Hz up."""
+    frequencies = np.fft.rfftfreq(len(samples), 1 / RATE)
+    knots = np.linspace(np.log2(30), np.log2(RATE / 2), 7)
+    gains_db = np.interp(np.log2(np.maximum(frequencies, 30)), knots, rng.uniform(-most_db, most_db, len(knots)))
+    return np.fft.irfft(np.fft.rfft(samples) * 10 ** (gains_db / 20), len(samples)).astype(np.float32)
+
+
+def faster(samples: Sound, up: int, down: int, wanted: int) -> Sound:
+    """Played down/up times as fast, pitch and all, and cut to the wanted length."""
+    return resample_poly(samples, up, down)[:wanted].astype(np.float32)
+
+
+def synthetic_noise(rng: np.random.Generator, samples: int) -> Sound:
+    """Noise of any colour, -9 to +3 dB an octave, whose loudness may swell and fade: wind, engines, surf, hiss."""
+    spectrum = np.fft.rfft(rng.standard_normal(samples))
+    frequencies = np.fft.rfftfreq(samples, 1 / RATE)
+    spectrum *= np.maximum(frequencies, 40) ** (rng.uniform(-9, 3) / 6.02)
+    sound = np.fft.irfft(spectrum, samples)
+    if rng.random() < 0.5:
+        beats = np.interp(np.arange(samples), np.linspace(0, samples, 24), rng.uniform(-18, 0, 24))
+        sound *= 10 ** (beats / 20)
+    return (0.1 * sound / np.sqrt(np.square(sound).mean())).astype(np.float32)
 
 
 def room(rng: np.random.Generator, samples: Sound) -> Sound:
@@ -86,9 +111,10 @@ class NoiseMixer(Mixer):
         self.talkers = Clips(data, split, ("talker",), cache, clean)
         self.noises = Clips(data, split, ("noise",), cache)
         self.events = Clips(data, split, ("event",), cache)
+        self.instruments = Clips(data, split, ("instrument",), cache)
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
-        """A talker, sometimes in a room and with pauses, and a noise, an event, or both."""
+        """A talker, sometimes in a room and with pauses, and one or two noises."""
         speech = self.talkers.excerpt(rng, samples)
         if rng.random() < 0.25:
             speech = room(rng, speech)
@@ -97,11 +123,28 @@ class NoiseMixer(Mixer):
             speech[:edge] = 0
             if rng.random() < 0.5:
                 speech = np.roll(speech, -edge)
+        if rng.random() < 0.5:
+            speech = colour(rng, speech, 6.0)
+        noise = self.noise(rng, samples)
+        if rng.random() < 0.25:
+            other = self.noise(rng, samples)
+            noise = noise + other * np.float32(rms(noise) / max(rms(other), 1e-5) * rng.uniform(0.2, 1.0))
+        return tilt(rng, speech), noise
+
+    def noise(self, rng: np.random.Generator, samples: int) -> Sound:
+        """Something to be rid of. There is little recorded noise, so it is varied: other colours, other speeds, babble of
+        many talkers, instruments, and noises that are made."""
         kind = rng.random()
-        noise = (self.noises if kind < 0.65 else self.events).excerpt(rng, samples)
-        if kind > 0.9:
-            noise = noise + self.noises.excerpt(rng, samples) * np.float32(rng.uniform(0.3, 1.0))
-        return tilt(rng, speech), tilt(rng, noise)
+        if kind < 0.1:
+            return synthetic_noise(rng, samples)
+        if kind < 0.22:
+            voices = int(rng.integers(3, 8))
+            return colour(rng, np.sum([self.talkers.excerpt(rng, samples) for _ in range(voices)], 0), 6.0)
+        clips = self.noises if kind < 0.7 else self.events if kind < 0.94 else self.instruments
+        if rng.random() < 0.5:
+            return colour(rng, clips.excerpt(rng, samples), 12.0)
+        up, down = ((2, 3), (3, 4), (4, 5), (5, 4), (4, 3), (3, 2))[rng.integers(6)]
+        return colour(rng, faster(clips.excerpt(rng, samples * down // up + 1), up, down, samples), 12.0)
 
 
 class MusicMixer(Mixer):

@@ -159,3 +159,26 @@ def make_engine(
     """An engine around separators, in domains "a", "b", and so on; `options` are those of the engine."""
     domains = dict(zip("abcdefgh", separators, strict=False))
     return Engine(domains, front_end, EngineOptions(**options), "a", rate, channels)  # type: ignore[arg-type]
+
+
+class Recorder:
+    """Another separator, and the masks it gave."""
+
+    def __init__(self, separator: Separator) -> None:
+        self._separator = separator
+        self.sources, self.look_ahead, self.bins = separator.sources, separator.look_ahead, separator.bins
+        self.masks: list[Array] = []
+
+    def process(self, spectrum: Spectrum, samples: Samples) -> Masks:
+        masks = self._separator.process(spectrum, samples)
+        self.masks.append(masks.astype(np.float64))
+        return masks
+
+    def reset(self) -> None:
+        self._separator.reset()
+
+    def state(self) -> State:
+        return self._separator.state()
+
+    def set_state(self, state: State) -> None:
+        self._separator.set_state(state)

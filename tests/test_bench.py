@@ -166,7 +166,7 @@ def test_the_peak_of_a_hop_sees_what_it_allocates(bank: Path) -> None:
     with engine_of(bank) as engine:
         inner = engine._limiter.process
         engine._limiter.process = lambda samples: inner(samples + np.zeros((1000, 1)).sum())  # type: ignore[method-assign]
-        assert traced_peak(engine, blocks, warm_up=2) >= 8000
+        assert traced_peak(engine.process, blocks, warm_up=2) >= 8000
 
 
 @given(st.integers(1, 3), st.sampled_from([16_000, 44_100, 48_000]))

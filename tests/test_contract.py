@@ -1,4 +1,4 @@
-"""Every law, held against the fakes, every shipped model, and the engine; and every law broken once, to see it notice."""
+"""Every law, held against the fakes, the shipped models and the engine; and every law broken, to see it notice."""
 
 from collections.abc import Callable
 from functools import partial
@@ -16,6 +16,7 @@ from streamsep.models import laws
 from streamsep.models.bank import ZOO
 from streamsep.models.subject import Spectra, Subject, example_sound, hear, hops_of, lag_of, step_through
 from streamsep.realtime.engine import Engine
+from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.stft import FrontEnd
 
 CEILING = 10 ** (-1 / 20)
@@ -65,15 +66,15 @@ class Forgetful(LeakySequence):
 
 
 class Seer(LeakySequence):
-    """Breaks law 3: the loudest frame of all moves every mask."""
+    """Breaks law 3: takes away the mean of all masks, later ones too."""
 
     def run(self, spectrum: Spectra, state: State) -> tuple[Array, State]:
-        with np.errstate(invalid="ignore"):
-            return super().run(spectrum / np.abs(spectrum).max(), state)
+        result, state = super().run(spectrum, state)
+        return result - result.mean(axis=0), state
 
 
-class Shifter(PassThrough):
-    """Breaks laws 4 and 6: its mask, not even a mask, turns the frame by a few samples."""
+class Signed(PassThrough):
+    """Breaks law 6: its mask is no mask."""
 
     def process(self, spectrum: Spectrum, samples: Samples) -> Masks:
         self._masks[0] = np.cos(2 * np.pi * np.arange(self.bins) * 20 / FRONT.window)
@@ -152,13 +153,12 @@ BROKEN: list[tuple[str, Subject]] = [
     ("2 one arithmetic", Subject(Leaky, FRONT, look_back=Forgetful())),
     ("3 causal", Subject(Leaky, FRONT, Seer())),
     ("3 causal", Subject(Leaky, FRONT, look_back=Seer(), exact=False)),
-    ("4 delay", Subject(Shifter, FRONT)),
     ("5 reset and state", Subject(Stubborn, FRONT)),
     ("5 reset and state", Subject(Partial, FRONT)),
     ("5 reset and state", Subject(Lender, FRONT)),
     ("5 reset and state", Subject(Leaky, FRONT, Forgetful())),
     ("6 sources add up", Subject(Greedy, FRONT)),
-    ("6 sources add up", Subject(Shifter, FRONT)),
+    ("6 sources add up", Subject(Signed, FRONT)),
     ("7 finite", Subject(Brittle, FRONT)),
     ("7 finite", Subject(Haunted, FRONT)),
     ("8 steady", Subject(Hoarder, FRONT)),
@@ -167,12 +167,18 @@ BROKEN: list[tuple[str, Subject]] = [
 
 
 @pytest.mark.parametrize(("law", "broken"), BROKEN)
-def test_a_law_that_is_broken_is_noticed(law: str, broken: Subject) -> None:
+def test_a_law_that_is_broken_is_noticed(monkeypatch: pytest.MonkeyPatch, law: str, broken: Subject) -> None:
+    monkeypatch.setattr(laws, "STEADY_HOPS", 500)
     found = laws.judge(law, partial(laws.LAWS[law][1], broken))
     assert not found.passed, found.detail
 
 
-def test_the_ceiling_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ledger_that_is_off_by_a_sample_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ledger, "samples", property(lambda ledger: round(sum(ledger.terms.values())) + 1))
+    assert not verdict("leaky", "4 delay").passed
+
+
+def test_a_sample_above_the_ceiling_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamsep.realtime.limiter.Limiter.process", lambda self, samples: samples)
     assert not verdict("leaky", "10 ceiling").passed
 
@@ -193,7 +199,7 @@ def whole_and_pieces(make: Callable[[], Engine], sound: Array, blocks: list[int]
 def test_a_sound_is_the_same_in_any_pieces(
     data: st.DataObject, rate: int, channels: int, front: FrontEnd, gains: list[float]
 ) -> None:
-    sound = noise(data.draw(seeds), 9000, channels, peak=2.0)  # the limiter works too
+    sound = noise(data.draw(seeds), min(9000, 200 * front.hop), channels, peak=2.0)  # the limiter works too
     settings_db = dict(zip(("talker-1", "talker-2", "event"), gains, strict=False))
 
     def make() -> Engine:
@@ -222,11 +228,13 @@ def test_a_shipped_model_sounds_the_same_in_any_pieces_at_any_rate(
 
 
 @settings(max_examples=40, deadline=None)
-@given(rate=rates, front=front_ends(), seed=seeds, look_ahead=st.integers(0, 4), limiter_ms=st.sampled_from([0.0, 2.5]))
+@given(
+    rate=rates, front=front_ends(), seed=seeds, look_ahead=st.integers(0, 4), limiter_ms=st.sampled_from([0.0, 2.5])
+)
 def test_the_delay_is_the_ledgers_at_any_rate(
     rate: int, front: FrontEnd, seed: int, look_ahead: int, limiter_ms: float
 ) -> None:
-    sound = noise(seed, rate // 2)
+    sound = noise(seed, 150 * front.hop * rate // front.sample_rate)
     for gains in ({}, {"talker-2": -20, "event": -40}):
         separator = Leaky(front, look_ahead)
         engine = make_engine(separator, front_end=front, rate=rate, gains_db=gains, look_ahead_ms=limiter_ms)
@@ -263,11 +271,11 @@ def test_an_engine_that_is_reset_is_as_new(rate: int, channels: int, seed: int, 
 @settings(max_examples=40, deadline=None)
 @given(rate=rates, channels=channel_counts, front=front_ends(), seed=seeds)
 def test_the_sources_add_up_to_what_equal_gains_give(rate: int, channels: int, front: FrontEnd, seed: int) -> None:
-    sound = noise(seed, 8000, channels, peak=0.3)
+    sound = noise(seed, 200 * front.hop, channels, peak=0.3)
     engine = make_engine(Leaky(front), front_end=front, rate=rate, channels=channels)
     heard, sources = hear(engine, sound)
     np.testing.assert_allclose(sources.sum(0), heard, atol=1e-6)
-    assert min(np.abs(source).max() for source in sources) > 0.01
+    assert min(np.abs(source).max() for source in sources) > 0.001
     if rate == front.sample_rate:
         late = engine.latency.samples
         np.testing.assert_allclose(heard[late:], sound[:-late], atol=1e-6)

@@ -38,12 +38,15 @@ torch.set_num_threads(1)  # of such small networks, threads make nothing faster
 
 
 def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
-    """With random weights, large enough for its masks to take all values."""
+    """With random weights, larger than at the start of training, so that its masks take many values.
+
+    Much larger ones make networks so chaotic that they differ from their own float64 form by more than is allowed.
+    """
     torch.manual_seed(seed)
     net = Chimera(recipe.shape()).eval()
     with torch.no_grad():
         for weights in net.parameters():
-            weights.mul_(3)
+            weights.mul_(1.5)
         net.feature_mean.normal_(-3, 1)
         net.feature_scale.uniform_(0.5, 2)
     return net
@@ -85,7 +88,7 @@ def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Batch]:
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder like the one models are trained on: half a minute of noise, with a list of one mixture a domain."""
+    """A folder like the one models are trained on, half a minute of it, without lists of mixtures."""
     # Python warns of processes forked beside torch's threads, and these clips need none.
     monkeypatch.setattr("export.corpus.ProcessPoolExecutor", ThreadPoolExecutor)
     folder = tmp_path / "data"
@@ -107,26 +110,26 @@ def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         table = csv.writer(file)
         table.writerow(["path", "group", "corpus", "role", "split", "licence"])
         table.writerows([path, path, corpus, role, split, licence] for path, corpus, role, split, licence in rows)
-    with open(folder / "mixtures.csv", "w", newline="") as file:
-        table = csv.writer(file)
-        table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
-        for domain in ("noise", "music"):
-            table.writerows(
-                [f"{domain}-0", domain, "val", slot, path, 0, 3 * RATE, 1.0]
-                for slot, path in enumerate(["g.wav", "h.wav"])
-            )
     return folder
 
 
+def write_list(data: Path) -> None:
+    """A validation list of one mixture."""
+    with open(data / "mixtures.csv", "w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
+        table.writerows(["noise-0", "noise", "val", slot, f"{'gh'[slot]}.wav", 0, 3 * RATE, 1.0] for slot in (0, 1))
+
+
 @settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**31), hidden=st.integers(1, 12), layers=st.integers(1, 3), dims=st.integers(12, 24))
+@given(seed=st.integers(0, 2**31), hidden=st.integers(6, 12), layers=st.integers(1, 3), dims=st.integers(12, 24))
 def test_every_way_to_run_the_graphs_agrees_with_the_training_network(
     tmp_path_factory: pytest.TempPathFactory, seed: int, hidden: int, layers: int, dims: int
 ) -> None:
-    # Fewer dimensions would now and then be all close to 0, where the direction of an embedding hangs on rounding alone.
+    # With fewer units or dimensions, all of them are close to 0 now and then, and rounding alone decides.
     net = network(Recipe(**{**asdict(NOISE), "hidden": hidden, "layers": layers, "dims": dims}), seed)
     exported = export_all(net, tmp_path_factory.mktemp("graphs"))
-    frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 2.0))
+    frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 1.0))
     found = errors(net, frames, exported["step-fp32"], exported["look-back-fp32"])
     assert len(found) == 6
     assert max(found.values()) <= TOLERANCE
@@ -201,8 +204,8 @@ def test_both_kinds_of_layers_are_quantised_and_the_level_is_not() -> None:
 
 def test_the_step_graph_is_lean() -> None:
     graph = export_graph(network(), "step")
-    assert count_nodes(graph) <= 34
-    assert not {"Shape", "Cast", "Range", "Transpose", "Gather"} & {node.op_type for node in graph.graph.node}
+    assert count_nodes(graph) <= 36
+    assert not {"Shape", "Cast", "Range", "Transpose", "Slice"} & {node.op_type for node in graph.graph.node}
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
@@ -262,6 +265,7 @@ def test_the_price_is_what_a_worse_estimate_loses() -> None:
 
 def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_path: Path) -> None:
     zoo, cache = tmp_path / "zoo", tmp_path / "cache"
+    write_list(data)
     write_checkpoint(tmp_path / "noise.pt")
     figures = {"mean": 6.5, "low": 6.0, "high": 7.0, "n": 200}
     nothing = {"mean": None, "low": None, "high": None, "n": 0}
@@ -293,7 +297,7 @@ def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_p
     card = (zoo / "noise.md").read_text(encoding="utf-8")
     assert "6.50 (6.00 to 7.00, n = 200)" in card
     assert "nothing to measure" in card
-    assert "validation mixtures" in card
+    assert "over the 1 validation mixtures" in card
     assert "| TSP | 0.1 | BSD |" in card or "| TSP | 0.0 | BSD |" in card
 
 
@@ -312,6 +316,7 @@ def test_music_is_for_research_and_the_checksums_cover_the_whole_folder(
     assert manifest.metrics == {}
     assert len((zoo / "SHA256SUMS").read_text().splitlines()) == 10
     assert "Not measured yet" in (zoo / "music.md").read_text(encoding="utf-8")
+    assert "the price in SI-SDR was not measured" in (zoo / "music.md").read_text(encoding="utf-8")
     assert "none \\| for research" in (zoo / "music.md").read_text(encoding="utf-8")
 
 

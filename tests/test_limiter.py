@@ -13,8 +13,8 @@ from scipy.signal import firwin, resample_poly
 
 from streamsep.errors import ConfigError
 from streamsep.realtime.limiter import (
+    HELD,
     RAMP,
-    REACH,
     TAPS,
     Limiter,
     float_ceiling,
@@ -35,7 +35,7 @@ def setups(draw: st.DrawFn, true_peak: bool | None = None) -> dict[str, Any]:
     """Arguments of a Limiter, over all it allows that matters."""
     rate = draw(st.integers(8000, 96000))
     true_peak = draw(st.booleans()) if true_peak is None else true_peak
-    look_ahead = draw(st.integers(REACH + RAMP if true_peak else 0, 300))
+    look_ahead = draw(st.integers(HELD + RAMP if true_peak else 0, 300))
     return {
         "channels": draw(st.integers(1, 3)),
         "rate": rate,
@@ -162,6 +162,8 @@ def test_once_released_only_the_delay_is_there(setup, lengths, seed, exponent):
 @settings(deadline=None, max_examples=150)
 def test_the_same_in_pieces_to_the_bit(data, setup, some, others):
     sound = data.draw(sounds(setup["channels"]))
+    if data.draw(st.booleans(), "only just above the ceiling"):
+        sound *= 1.0005 * float_ceiling(setup["ceiling_db"]) / max(np.abs(sound).max(), 1e-9)
     assert np.array_equal(play(Limiter(**setup), sound, some), play(Limiter(**setup), sound, others))
 
 
@@ -208,6 +210,30 @@ def test_with_look_ahead_the_gain_arrives_on_a_ramp(look_ahead, exponent):
     assert gain[699] == 1
     assert fall.max() <= 2 / look_ahead
     assert gain[700 + look_ahead] * sound[0, 700] <= float_ceiling(-1) * (1 + 1e-12)
+
+
+@given(st.integers(HELD + RAMP, 300))
+@settings(deadline=None, max_examples=30)
+def test_the_gain_of_a_true_peak_is_held_over_its_neighbours(look_ahead):
+    limiter = Limiter(1, 48000, MOST, release_ms=1, look_ahead_ms=look_ahead / 48, true_peak=True)
+    sound = np.full((1, 1500), 1e-3)
+    sound[0, 700] = 100.0
+    gain = (play(limiter, sound, [64])[0] / delayed(sound, limiter.latency)[0].clip(1e-3))[limiter.latency :]
+    least = float_ceiling(-1) / 100
+    assert np.allclose(gain[700 - HELD : 701 + HELD], least, rtol=1e-9, atol=0)
+    assert gain[700 - HELD - 1] > least * (1 + 1e-6)
+    assert gain[700 + HELD + 1] > least * (1 + 1e-6)
+
+
+@given(setups(true_peak=False), lengths, seeds)
+@settings(deadline=None)
+def test_up_to_the_first_peak_only_the_delay_is_there(setup, lengths, seed):
+    limiter = Limiter(**setup)
+    ceiling = float_ceiling(setup["ceiling_db"])
+    random = np.random.default_rng(seed)
+    sound = np.minimum(random.uniform(0, 2, (setup["channels"], 1000)), 1) * ceiling  # half of it just at the ceiling
+    sound[:, 700] = 10 * ceiling
+    assert np.array_equal(play(limiter, sound, lengths)[:, :700], delayed(sound, limiter.latency)[:, :700])
 
 
 @given(st.lists(st.floats(-1, 1), min_size=1, max_size=100), st.integers(1, 60))
@@ -357,4 +383,4 @@ def test_the_look_ahead_it_asks_for_is_enough(rate):
     with pytest.raises(ConfigError) as refusal:
         Limiter(1, rate, 64, true_peak=True)
     asked = float(str(refusal.value).split("at least ")[1].split(",")[0])
-    assert Limiter(1, rate, 64, look_ahead_ms=asked, true_peak=True).latency >= REACH + RAMP + TAPS // 2
+    assert Limiter(1, rate, 64, look_ahead_ms=asked, true_peak=True).latency >= HELD + RAMP + TAPS // 2

@@ -2,6 +2,7 @@
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -108,17 +109,17 @@ def time_separator(separator: Separator, frames: Spectrum, hop: int, warm_up: in
     return took
 
 
-def traced_peak(engine: Engine, blocks: Block, warm_up: int) -> int:
-    """The most bytes that Python and NumPy had allocated on top within any one hop; blocks: one hop each."""
+def traced_peak(call: Callable[[Block], object], blocks: Block, warm_up: int) -> int:
+    """The most bytes that Python and NumPy had allocated on top within any one call(block)."""
     tracemalloc.start()
     try:
         for block in blocks[:warm_up]:
-            engine.process(block)
+            call(block)
         peak = 0
         for block in blocks[warm_up:]:
             tracemalloc.reset_peak()
             before, _ = tracemalloc.get_traced_memory()
-            engine.process(block)
+            call(block)
             peak = max(peak, tracemalloc.get_traced_memory()[1] - before)
         return peak
     finally:

@@ -28,6 +28,7 @@ NOTES = (
     "collection, and the first second is not counted.",
     "stages are a pass of their own and include what it costs to read the clock around each of them, about 0.3 us.",
     "graph is a model alone in a loop, its weights and code in the caches; in a hop it takes longer (stages.graph).",
+    "memory: the most that one hop allocates for a while, sources included, of one channel or two.",
     "deadline_case: every hop runs two models, the one that is heard and the one that is coming in.",
     "file: streamsep.separate() from samples to samples, all sources, opening the models included.",
     f"batch: the graph alone, {BATCH_FRAMES} frames in one run.",
@@ -62,11 +63,8 @@ def measure(make: MakeEngine, separate: SeparateFile, rate: int, seconds: float)
                 domain: told(time_separator(each.separator, frames, engine.front_end.hop, warm_up))
                 for domain, each in bank.models.items()
             }
-            few = blocks[: warm_up + round(TRACED_S * rate / engine.front_end.hop)]
-            report["memory"] = {
-                "traced_peak_bytes_per_hop": traced_peak(engine, few, warm_up),
-                "rss_mb": resident_mb,
-            }
+        traced = traced_peak_of(make(rate, 1)[0]), traced_peak_of(make(rate, STEREO)[0])
+        report["memory"] = {"traced_peak_bytes_per_hop": max(traced), "rss_mb": resident_mb}
         report["rates"] = {str(other): told(time_engine(make(other, 1)[0], seconds)) for other in RATES}
         report["channels"] = {str(STEREO): told(time_engine(make(rate, STEREO)[0], seconds))}
         report["file"] = {"seconds": seconds, "times_real_time": time_file(separate, rate, seconds)}
@@ -95,6 +93,12 @@ def time_engine(engine: Engine, seconds: float) -> Nanoseconds:
     """(hops,); the engine is closed afterwards."""
     with engine:
         return time_calls(engine.process, *sound(engine, seconds))
+
+
+def traced_peak_of(engine: Engine) -> int:
+    """Bytes, with the sources asked for too; the engine is closed afterwards."""
+    with engine:
+        return traced_peak(lambda block: engine.process(block, separate=True), *sound(engine, TRACED_S))
 
 
 def time_file(separate: SeparateFile, rate: int, seconds: float) -> float:

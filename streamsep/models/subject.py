@@ -205,10 +205,14 @@ def states_apart(what: str, reference: State, other: State, exact: bool) -> Figu
 
 
 def lag_of(late: Block, sound: Block) -> int:
-    """(samples,), (samples,) -> by how many samples `late` comes after `sound`: where the two correlate best."""
+    """(samples,), (samples,) -> by how many samples `late` comes after `sound`: where the two correlate best.
+
+    Both are whitened by the spectrum of `sound`, so that its own pitch does not blunt the peak."""
     size = 2 * len(sound)
-    spectrum = np.fft.rfft(late, size) * np.fft.rfft(sound, size).conj()
-    return int(np.argmax(np.fft.irfft(spectrum, size)[: len(sound)]))
+    spectrum = np.fft.rfft(sound, size)
+    power = np.square(np.abs(spectrum))
+    response = np.fft.irfft(np.fft.rfft(late, size) * spectrum.conj() / (power + 1e-3 * power.mean()), size)
+    return int(np.argmax(response[: len(sound)]))
 
 
 class Memory(NamedTuple):

@@ -32,22 +32,24 @@ class BoundModel:
         self.sources = sources
         self.look_ahead = look_ahead
         self.bins = spectrum.shape[1]
-        self._parts = spectrum[0]
+        self._spectrum = spectrum.view(np.complex64)[0, :, 0]
         self._masks: Masks = masks[0]
         self._states = dict(states)
         self._pairs = tuple(states.values())
         self._runs = runs
         self._odd = 0
         self._mono = np.zeros(self.bins, np.complex128)
-        self._mono_parts = self._mono.view(np.float64).reshape(self.bins, 2)
+        self._mono_parts = self._mono.view(np.float64)
 
     @audio_thread
     def process(self, spectrum: Spectrum, samples: Samples) -> Masks:
         """(channels, bins), unused -> (sources, bins): the masks of the mono downmix, overwritten by the next call."""
-        np.add.reduce(spectrum, axis=0, out=self._mono)
-        if len(spectrum) > 1:
+        if len(spectrum) == 1:
+            self._spectrum[:] = spectrum[0]
+        else:
+            np.add.reduce(spectrum, axis=0, out=self._mono)
             np.divide(self._mono_parts, len(spectrum), out=self._mono_parts)
-        self._parts[:] = self._mono_parts
+            self._spectrum[:] = self._mono
         self._runs[self._odd]()
         self._odd = 1 - self._odd
         return self._masks

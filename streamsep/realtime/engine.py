@@ -12,7 +12,7 @@ from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
 from streamsep.realtime.ledger import Ledger
-from streamsep.realtime.limiter import Limiter
+from streamsep.realtime.limiter import Limiter, within
 from streamsep.realtime.mailbox import Mailbox, Order
 from streamsep.realtime.masking import Rendering, apply, linear
 from streamsep.realtime.resample import Downsampler, HopSchedule, Upsampler
@@ -80,6 +80,8 @@ class Engine:
 
         # in: device samples are gathered until they make a hop
         self._schedule = HopSchedule(rate, front.sample_rate, hop)
+        if hop * rate < front.sample_rate:
+            raise ConfigError(f"rate: a hop of the model would be shorter than a sample at {rate} Hz")
         longest = self._schedule.longest
         self._gathered = np.zeros((channels, longest))
         self._filled = 0
@@ -236,6 +238,8 @@ class Engine:
     @audio_thread
     def _make_finite(self, samples: Array) -> bool:
         """Silence for whatever is no number, and nothing louder than anything real. False when something was no number."""
+        if within(samples, LOUDEST):  # NaN never is
+            return True
         finite = self._finite[:, : samples.shape[1]]
         np.isfinite(samples, out=finite)
         clean = bool(finite.all())
@@ -311,6 +315,7 @@ class Engine:
 
         Returns at once. While a hand-over runs the newest request waits for its end. Raises ConfigError for an unknown
         domain."""
+        self._must_be_open()
         if domain not in self.domains:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}")
         self._orders.put(Order(self.domains.index(domain)))
@@ -327,6 +332,7 @@ class Engine:
 
     def reset(self) -> None:
         """As new: nothing is remembered of the sound so far. The domain, the gains and the bypass stay as they are."""
+        self._must_be_open()
         self._orders.take()
         self._incoming = None
         self._bypass_fade.restart(self._bypassed)
@@ -359,10 +365,13 @@ class Engine:
     def __exit__(self, *error: object) -> None:
         self.close()
 
-    def _aim(self, name: str, gain_db: float) -> None:
-        """Set the gain targets of every slot with this role or name."""
+    def _must_be_open(self) -> None:
         if self._closed:
             raise StreamsepError("this engine is closed")
+
+    def _aim(self, name: str, gain_db: float) -> None:
+        """Set the gain targets of every slot with this role or name."""
+        self._must_be_open()
         if not -120.0 <= gain_db <= 24.0:  # NaN fails too
             raise ConfigError(f"gains_db.{name}: must be between -120 and +24 dB, got {gain_db}")
         known = False

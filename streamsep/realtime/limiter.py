@@ -21,13 +21,13 @@ from streamsep.realtime.contract import audio_thread
 TAPS = 16  # of the true-peak interpolator, a phase: 12, as in ITU-R BS.1770, may miss 0.4 dB of a hostile sound
 PHASES = 4  # points a sample at which the curve is looked at
 TAPER = 3.0  # Kaiser's beta: so that at worst 0.20 dB are missed, by linear programming (tests/test_limiter.py)
-REACH = TAPS // 2  # samples to either side of a true peak: those that made it, over which its gain is held
-RAMP = 8  # samples of gain ramp that true peak needs: a shorter one bends the sound into new peaks
+HELD = 4  # samples to either side of a true peak over which its gain is held: the neighbours that matter most to it
+RAMP = 12  # samples of gain ramp that true peak needs: a much shorter one bends the sound into new peaks
 ROUNDING = 1e-12  # relative: far above what the release may be off, far below a step of float32
 
 
 def float_ceiling(ceiling_db: float) -> float:
-    """The largest float32 that is not above `ceiling_db`, so that rounding to float32 never lifts a sample above it."""
+    """The largest float32 not above `ceiling_db`, so that no sample is above it after rounding to float32 either."""
     exact = 10 ** (ceiling_db / 20)
     rounded = np.float32(exact)
     # Compared as floats: next to a float32, NumPy would round `exact` to one as well, and find them equal.
@@ -35,12 +35,14 @@ def float_ceiling(ceiling_db: float) -> float:
 
 
 def interpolator() -> Array:
-    """(PHASES, TAPS): from TAPS neighbours to the curve 0, 1/4, 1/2 and 3/4 of a sample after the middle one, REACH - 1.
+    """(PHASES, TAPS): from TAPS neighbours to the curve 0, 1/4, 1/2 and 3/4 of a sample after the middle one.
 
-    A sinc under a Kaiser taper, with unit gain at 0 Hz in each phase; phase 0 is the sample itself, exactly.
+    The middle one is number TAPS/2 - 1. A sinc under a Kaiser taper, with unit gain at 0 Hz in each phase; phase 0 is
+    the sample itself, exactly.
     """
-    distance = np.arange(TAPS) - (REACH - 1) - np.arange(PHASES)[:, None] / PHASES
-    taper = np.i0(TAPER * np.sqrt(np.maximum(1 - (distance / REACH) ** 2, 0)))
+    half = TAPS // 2
+    distance = np.arange(TAPS) - (half - 1) - np.arange(PHASES)[:, None] / PHASES
+    taper = np.i0(TAPER * np.sqrt(np.maximum(1 - (distance / half) ** 2, 0)))
     taps = np.where(distance == np.round(distance), distance == 0, np.sinc(distance) * taper)
     return np.asarray(taps / taps.sum(axis=1, keepdims=True))
 
@@ -74,7 +76,7 @@ class Line:
 
     @audio_thread
     def runs(self, count: int) -> Array:
-        """(rows, count, TAPS): for each of the newest `count` values, it and those before it. Needs past >= TAPS - 1."""
+        """(rows, count, TAPS): for each of the newest `count` values, it and those before it; past >= TAPS - 1."""
         first = self._end - count - (TAPS - 1)
         return self._runs[:, first : first + count]
 
@@ -132,10 +134,11 @@ class Release:
 
 @audio_thread
 def slide(combine: np.ufunc, values: Array, length: int, scratch: Array) -> Array:
-    """(length - 1 + n,) -> (n,): combine every `length` neighbours, by doubling. Returns a part of `scratch` (2, ...).
+    """(length - 1 + n,) -> (n,): combine every `length` neighbours, by doubling. Returns a part of `scratch`.
 
-    np.maximum gives their maximum. np.add gives a weighted sum: the last two windows, each a power of two long, overlap
-    in the middle, where the weights are 2, else 1; all together they are `slide_weight(length)`, a power of two.
+    scratch: (2, length - 1 + n or more). np.maximum gives the maximum of the neighbours. np.add gives a weighted sum:
+    the last two windows, each a power of two long, overlap in the middle, where the weights are 2, else 1; all
+    together they are `slide_weight(length)`, a power of two, so that a gain of 1 stays exactly 1.
     """
     into: Array = scratch[0]
     other: Array = scratch[1]
@@ -165,9 +168,9 @@ class Limiter:
 
     One gain for all channels, so that the image stays where it is. Without look-ahead it falls at once; with it, on a
     ramp that arrives when the peak does. It recovers exponentially: by 8.7 dB in `release_ms`, once the peak is out.
-    With `true_peak` the level is that of the curve between the samples, and a meter that interpolates by 4 with 20 taps
-    (scipy.signal.resample_poly) sees at most 0.3 dB more than the ceiling. Measured on hostile signals: 0.07 dB; the
-    meter of ITU-R BS.1770 0.41 dB. No finite interpolator satisfies every meter: a long enough one finds more.
+    With `true_peak` the level is that of the curve between the samples, and a meter that interpolates by 4 with 20
+    taps (scipy.signal.resample_poly) sees at most 0.3 dB more than the ceiling. Measured on hostile signals: 0.05 dB;
+    the meter of ITU-R BS.1770 sees 0.40 dB. No interpolator satisfies every meter: a longer one finds more.
     """
 
     latency: int  # samples: the look-ahead, and with true peak half the interpolator
@@ -183,8 +186,11 @@ class Limiter:
         look_ahead_ms: float = 0.0,
         true_peak: bool = False,
     ) -> None:
-        """rate in Hz; max_samples: of one call; ceiling_db in [-60, 0]; release_ms in [1, 10000], time constant;
-        look_ahead_ms in [0, 100], with true peak at least REACH + RAMP samples. Raises ConfigError."""
+        """With the rate in Hz, the most samples of one call, and the settings; raises ConfigError.
+
+        ceiling_db in [-60, 0]; release_ms in [1, 10000], a time constant; look_ahead_ms in [0, 100], to the nearest
+        sample, and with true peak at least HELD + RAMP samples.
+        """
         if min(channels, rate, max_samples) < 1:
             raise ConfigError(f"the limiter needs at least 1 of each, got {channels=}, {rate=}, {max_samples=}")
         if not -60 <= ceiling_db <= 0:
@@ -194,14 +200,14 @@ class Limiter:
         if not 0 <= look_ahead_ms <= 100:
             raise ConfigError(f"look_ahead_ms must be in [0, 100], got {look_ahead_ms}")
         look_ahead = round(look_ahead_ms * rate / 1000)
-        if true_peak and look_ahead < REACH + RAMP:
-            least = math.ceil((REACH + RAMP) / rate * 1e5) / 100
+        if true_peak and look_ahead < HELD + RAMP:
+            least = math.ceil((HELD + RAMP) / rate * 1e5) / 100
             raise ConfigError(f"true_peak at {rate} Hz needs look_ahead_ms of at least {least}, got {look_ahead_ms}")
-        reach = REACH if true_peak else 0
-        self.latency = look_ahead + reach  # the level of a sample is known when its right-hand neighbours are
+        self.latency = look_ahead + (TAPS // 2 if true_peak else 0)  # a true peak is known half the taps later
         self.limited = 0
-        self._hold = look_ahead + 1 + reach
-        self._ramp = look_ahead + 1 - reach
+        held = HELD if true_peak else 0
+        self._hold = look_ahead + 1 + held
+        self._ramp = look_ahead + 1 - held
         self._true_peak = true_peak
         self._ceiling = float_ceiling(ceiling_db)
         self._least = self._ceiling * (1 + ROUNDING)  # of the envelope: a sound just at the ceiling passes untouched
@@ -243,7 +249,7 @@ class Limiter:
 
     @audio_thread
     def _measure(self, samples: Samples) -> Array:
-        """(channels, n) -> (n,): the loudest channel's magnitude, or that of the curve REACH samples ago."""
+        """(channels, n) -> (n,): the loudest channel's magnitude, or that of the curve TAPS/2 samples ago."""
         count = samples.shape[1]
         level, term = self._level[:count], self._term[:count]
         level[:] = 0

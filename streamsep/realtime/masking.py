@@ -1,5 +1,7 @@
 """From masks to what is heard: one separator with its gains and its place in time."""
 
+import math
+
 import numpy as np
 
 from streamsep.arrays import Array, Masks, Samples, Spectrum
@@ -53,7 +55,7 @@ class Rendering:
         self.masks = np.zeros((slots, bins))
         self.total = np.zeros(bins)
         self._used = self.masks[:sources]
-        self._finite = np.zeros(bins, np.bool_)
+        self._flat = self._used.reshape(-1)  # the same memory, as one row
         self._gains = np.ones(sources)
         self._steps = np.zeros(sources)
         self._ramp_hops = ramp_hops
@@ -65,16 +67,17 @@ class Rendering:
     @audio_thread
     def process(self, spectrum: Spectrum, samples: Samples) -> None:
         """(channels, bins), (channels, hop): one hop further. A separator that fails is heard as the dry sound."""
-        self._move_gains()
+        if self._gains.tolist() != self.targets.tolist():  # a third of the time of comparing two small arrays
+            self._move_gains()
         try:
             self._take(self.separator.process(spectrum, samples))
+            usable = math.isfinite(np.dot(self._flat, self._flat))  # masks are float32: no square of one overflows
         except Exception:  # whatever a model does, the sound goes on; the fault is counted and told outside
+            usable = False
+        if not usable:
             self._fail()
             return
         np.dot(self._gains, self._used, out=self.total)
-        if not np.isfinite(self.total, out=self._finite).all():
-            self._fail()
-            return
         np.maximum(self.total, self._dry_floor, out=self.total)
 
     @audio_thread
@@ -118,6 +121,8 @@ class Rendering:
 
 @audio_thread
 def apply(spectrum: Spectrum, mask: Array, out: Spectrum) -> None:
-    """out = spectrum * mask: (channels, bins) complex, (bins,) real. By parts, because mixed types make NumPy buffer."""
-    np.multiply(spectrum.real, mask, out=out.real)
-    np.multiply(spectrum.imag, mask, out=out.imag)
+    """out = spectrum * mask: (channels, bins) complex, (bins,) real. By rows and parts: all else NumPy buffers."""
+    for channel in range(len(spectrum)):  # zip would take longer than it saves
+        heard, into = spectrum[channel], out[channel]
+        np.multiply(heard.real, mask, out=into.real)
+        np.multiply(heard.imag, mask, out=into.imag)

@@ -52,6 +52,7 @@ class Ring:
         self._read += count
         return True
 
+    @audio_thread
     def reset(self, silence: int) -> None:
         """Start over with this many samples of silence waiting. Nobody else may be using the ring."""
         self._samples[:] = 0

@@ -67,11 +67,14 @@ class Analysis:
 
     def __init__(self, channels: int, window: int, synthesis: int, hop: int) -> None:
         check_lengths(window, synthesis, hop)
-        self._hop = hop
-        self._window = window
-        self._taper = analysis_taper(window, synthesis)
-        # Every sample is written twice, a window apart, so that the newest window is always one contiguous piece.
-        self._twice = np.zeros((channels, 2 * window))
+        self._tapers = np.tile(analysis_taper(window, synthesis), (channels, 1))  # in full: to broadcast is to buffer
+        # Every sample is written twice, a window apart, so that the newest window is always one contiguous piece. For
+        # each place of a hop in turn: where it is written, where again, and the window that it completes.
+        twice = self._twice = np.zeros((channels, 2 * window))
+        self._places = [
+            (twice[:, at : at + hop], twice[:, at + window :][:, :hop], twice[:, at + hop :][:, :window])
+            for at in range(0, window, hop)
+        ]
         self._at = 0
         self._tapered = np.zeros((channels, window))
         self._spectrum = np.zeros((channels, window // 2 + 1), np.complex128)
@@ -79,11 +82,12 @@ class Analysis:
     @audio_thread
     def process(self, samples: Samples) -> Spectrum:
         """(channels, hop) -> (channels, bins). The returned array is overwritten by the next call."""
-        at, hop, window = self._at, self._hop, self._window
-        self._twice[:, at : at + hop] = samples
-        self._twice[:, at + window : at + window + hop] = samples
-        self._at = (at + hop) % window
-        np.multiply(self._twice[:, at + hop : at + hop + window], self._taper, out=self._tapered)
+        here, again, newest = self._places[self._at]
+        self._at = (self._at + 1) % len(self._places)
+        here[:] = samples
+        again[:] = samples
+        self._tapered[:] = newest
+        np.multiply(self._tapered, self._tapers, out=self._tapered)
         return np.fft.rfft(self._tapered, out=self._spectrum)
 
     def reset(self) -> None:
@@ -99,27 +103,27 @@ class Synthesis:
 
     def __init__(self, lanes: int, window: int, synthesis: int, hop: int) -> None:
         check_lengths(window, synthesis, hop)
-        self._hop = hop
-        self._taper = synthesis_taper(window, synthesis, hop)
+        self._tapers = np.tile(synthesis_taper(window, synthesis, hop), (lanes, 1))  # in full, as in Analysis
         self.masked = np.zeros((lanes, window // 2 + 1), np.complex128)
         self._frame = np.zeros((lanes, window))
-        self._heard = self._frame[:, -synthesis:]
-        self._sum = np.zeros((lanes, synthesis))
-        self._moved = np.zeros((lanes, synthesis - hop))
+        self._newest = self._frame[:, -synthesis:]
+        self._sum = np.zeros((lanes, synthesis))  # of all frames so far, over the samples that the newest one reaches
+        self._complete, self._unfinished = self._sum[:, :hop], self._sum[:, hop:]
+        self._before = np.zeros((lanes, synthesis))  # the sum of the frames before it; silent in the last hop
+        self._begun = self._before[:, :-hop]
         self._out = np.zeros((lanes, hop))
 
     @audio_thread
     def process(self) -> Samples:
         """`masked` (lanes, bins) -> (lanes, hop). The returned array is overwritten by the next call."""
         np.fft.irfft(self.masked, out=self._frame)
-        np.multiply(self._heard, self._taper, out=self._heard)
-        np.add(self._sum, self._heard, out=self._sum)
-        self._out[:] = self._sum[:, : self._hop]
-        self._moved[:] = self._sum[:, self._hop :]
-        self._sum[:, : -self._hop] = self._moved
-        self._sum[:, -self._hop :] = 0
+        self._sum[:] = self._newest
+        np.multiply(self._sum, self._tapers, out=self._sum)
+        np.add(self._before, self._sum, out=self._sum)
+        self._out[:] = self._complete
+        self._begun[:] = self._unfinished
         return self._out
 
     def reset(self) -> None:
         """Forget the past: nothing is left to overlap."""
-        self._sum[:] = 0
+        self._begun[:] = 0

@@ -1,0 +1,61 @@
+"""What strangers rely on: the public names, the README's code and commands, the settings that are documented."""
+
+import re
+import shlex
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import streamsep
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", ROOT / "export" / "README.md"]
+
+
+def fenced(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("code", fenced(PAGES[0], "python"))
+def test_the_code_in_the_readme_runs(code: str) -> None:
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_the_readme_has_code() -> None:
+    assert len(fenced(PAGES[0], "python")) >= 2
+
+
+def commands() -> list[list[str]]:
+    lines = [line for page in PAGES for block in fenced(page, "") for line in block.splitlines()]
+    return [shlex.split(line, comments=True) for line in lines if line.startswith("streamsep ")]
+
+
+def test_the_commands_in_the_readme_exist_with_their_options() -> None:
+    assert commands()
+    for _, name, *arguments in commands():
+        help_text = subprocess.run(
+            [sys.executable, "-m", "streamsep", name, "--help"],
+            capture_output=True, text=True, check=True, env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
+        ).stdout  # fmt: skip
+        for option in (argument for argument in arguments if argument.startswith("-") and not argument[1:2].isdigit()):
+            assert option in help_text, (name, option)
+
+
+def test_all_names_the_public_names_and_only_them() -> None:
+    public = {
+        name for name, value in vars(streamsep).items()
+        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+    }  # fmt: skip
+    assert public == set(streamsep.__all__)
+
+
+def test_every_public_name_is_described() -> None:
+    assert all(getattr(streamsep, name).__doc__ for name in streamsep.__all__)
+
+
+def test_importing_streamsep_loads_neither_torch_nor_a_sound_card() -> None:
+    code = "import sys, streamsep; print(sorted({'torch', 'sounddevice', 'matplotlib', 'scipy'} & sys.modules.keys()))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
