@@ -56,6 +56,25 @@ def synthetic_noise(rng: np.random.Generator, samples: int) -> Sound:
     return (0.1 * sound / np.sqrt(np.square(sound).mean())).astype(np.float32)
 
 
+def pitched_noise(rng: np.random.Generator, samples: int) -> Sound:
+    """Something with a pitch that is no voice: a whine, a beep, a creak, a horn, steady or gliding, held or struck."""
+    time = np.arange(samples) / RATE
+    octaves = np.interp(time, np.linspace(0, time[-1], 12), np.cumsum(rng.normal(0, rng.choice([0, 0.03, 0.3]), 12)))
+    pitch = 60 * 2 ** (rng.uniform(0, 5.5) + octaves)
+    phase = 2 * np.pi * np.cumsum(pitch) / RATE
+    slope = rng.uniform(0, 2)
+    sound = np.zeros(samples)
+    for partial in range(1, int(rng.choice([1, 2, 6, 12])) + 1):
+        audible = partial * pitch < RATE / 2
+        sound += audible * rng.uniform(0.2, 1) * partial**-slope * np.sin(partial * phase + rng.uniform(0, 6.28))
+    if rng.random() < 0.6:  # struck again and again, or cut into beeps
+        period_s = rng.uniform(0.15, 2.0)
+        since = (time + rng.uniform(0, period_s)) % period_s
+        sound *= np.exp(-since / rng.uniform(0.02, 1.0)) if rng.random() < 0.5 else since < period_s * rng.uniform(0.2, 0.8)
+    sound += rng.uniform(0, 0.1) * rng.standard_normal(samples)
+    return (0.1 * sound / max(np.sqrt(np.square(sound).mean()), 1e-9)).astype(np.float32)
+
+
 def room(rng: np.random.Generator, samples: Sound) -> Sound:
     """A synthetic small room: direct sound and early reflections, which belong to the talker, with a decaying tail."""
     reverberation_s = rng.uniform(0.1, 0.5)
@@ -135,9 +154,11 @@ class NoiseMixer(Mixer):
         """Something to be rid of. There is little recorded noise, so it is varied: other colours, other speeds, babble of
         many talkers, instruments, and noises that are made."""
         kind = rng.random()
-        if kind < 0.1:
+        if kind < 0.08:
             return synthetic_noise(rng, samples)
-        if kind < 0.22:
+        if kind < 0.18:
+            return room(rng, pitched_noise(rng, samples))
+        if kind < 0.28:
             voices = int(rng.integers(3, 8))
             return colour(rng, np.sum([self.talkers.excerpt(rng, samples) for _ in range(voices)], 0), 6.0)
         clips = self.noises if kind < 0.7 else self.events if kind < 0.94 else self.instruments

@@ -46,9 +46,9 @@ def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
     net = Chimera(recipe.shape()).eval()
     with torch.no_grad():
         for weights in net.parameters():
-            weights.mul_(1.5)
+            pass
         net.feature_mean.normal_(-3, 1)
-        net.feature_scale.uniform_(0.5, 2)
+        net.feature_scale.uniform_(1, 2)
     return net
 
 
