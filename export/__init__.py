@@ -1,0 +1,1 @@
+"""Train, export and release models. The only place for torch."""

@@ -1,7 +1,7 @@
 """Clips of one role and split as one long int16 array: decoded once, kept in a cache, drawn from at random.
 
-The folder is described by its `manifest.csv` (path, domain, corpus, group, role, split, seconds, licence); everything is
-mono at one sample rate. Decoding is what costs, so it happens once, in parallel, into `runs/cache/`.
+The folder is described by its `manifest.csv` (path, domain, corpus, group, role, split, seconds, licence);
+everything is mono at one sample rate. Decoding is what costs, so it happens once, in parallel, into `runs/cache/`.
 """
 
 import csv
@@ -42,7 +42,9 @@ def decode(path: Path) -> NDArray[np.int16]:
 class Clips:
     """All clips of some roles in one split of a data folder, in memory as int16."""
 
-    def __init__(self, data: Path, split: str, roles: tuple[str, ...], cache: Path, corpora: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self, data: Path, split: str, roles: tuple[str, ...], cache: Path, corpora: tuple[str, ...] = ()
+    ) -> None:
         """corpora: only these, all when empty. Raises ValueError when the manifest names no such clip."""
         manifest = data / "manifest.csv"
         if not manifest.is_file():
@@ -54,7 +56,9 @@ class Clips:
                 if row["split"] == split and row["role"] in roles and (not corpora or row["corpus"] in corpora)
             ]
         if not rows:
-            raise ValueError(f"{manifest}: no clip with split {split!r} and role in {roles}, corpus in {corpora or 'any'}")
+            raise ValueError(
+                f"{manifest}: no clip with split {split!r} and role in {roles}, corpus in {corpora or 'any'}"
+            )
         key = hashlib.sha256(json.dumps([row["path"] for row in rows]).encode()).hexdigest()[:16]
         samples_file, lengths_file = cache / f"{key}.npy", cache / f"{key}.lengths.npy"
         if not lengths_file.is_file():
@@ -85,7 +89,8 @@ class Clips:
         return out
 
     def excerpt(self, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:
-        """(samples,) of sound: a random stretch of a random clip; short clips are joined with others until it is full."""
+        """(samples,) of sound: a random stretch of a random clip; short clips are joined with others until it is
+        full."""
         clip = self.draw(rng)
         if clip.length >= samples:
             return self.read(clip, int(rng.integers(clip.length - samples + 1)), samples)

@@ -1,4 +1,5 @@
-"""The engine's own analysis and synthesis in torch, over whole sequences, so that training hears what the listener hears."""
+"""The engine's own analysis and synthesis in torch, over whole sequences, so that training hears what the listener
+hears."""
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,8 @@ class FrontEnd(nn.Module):
         return torch.fft.rfft(past.unfold(-1, self.window, self.hop) * self.look)
 
     def synthesise(self, spectrum: Tensor) -> Tensor:
-        """(..., frames, bins) -> (..., samples), aligned with the input of `analyse`; the last window is incomplete."""
+        """(..., frames, bins) -> (..., samples), aligned with the input of `analyse`; the last window is
+        incomplete."""
         heard = torch.fft.irfft(spectrum, n=self.window)[..., -self.synthesis :] * self.heard
         overlap = self.synthesis // self.hop
         pieces = heard.unflatten(-1, (overlap, self.hop))  # (..., frames, overlap, hop)

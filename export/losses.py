@@ -8,8 +8,8 @@ def deep_clustering(embeddings: Tensor, owners: Tensor, weights: Tensor) -> Tens
     """How far the affinities of the embeddings are from those of the true assignment, in [0, 1] or so.
 
     embeddings: (batch, points, dims), unit norm; owners: (batch, points, sources), one-hot; weights: (batch, points).
-    |VV' - YY'|^2 = |V'V|^2 - 2|V'Y|^2 + |Y'Y|^2, which never forms the points x points matrix (Hershey et al. 2016), with
-    every point weighted (Wang et al. 2018), over the total weight squared.
+    |VV' - YY'|^2 = |V'V|^2 - 2|V'Y|^2 + |Y'Y|^2, which never forms the points x points matrix (Hershey et al. 2016),
+    with every point weighted (Wang et al. 2018), over the total weight squared.
     """
     root = (weights / weights.sum(-1, keepdim=True).clamp_min(1e-12)).sqrt()[..., None]
     v, y = embeddings * root, owners * root
@@ -31,10 +31,11 @@ def error_ratio_db(error: Tensor, source: Tensor, mixture: Tensor, limit: float 
 
 
 def phase_sensitive(masks: Tensor, sources: Tensor, mixture: Tensor, power: float = 0.3) -> Tensor:
-    """Distance of the masked magnitudes from the truncated phase-sensitive target, compressed so that quiet bins count.
+    """Distance of the masked magnitudes from the truncated phase-sensitive target, compressed so that quiet bins
+    count.
 
-    masks: (batch, frames, sources, bins); sources: the same, complex; mixture: (batch, frames, bins), complex. The target
-    is the source's projection on the mixture, kept within [0, |mixture|] (Erdogan et al. 2015).
+    masks: (batch, frames, sources, bins); sources: the same, complex; mixture: (batch, frames, bins), complex. The
+    target is the source's projection on the mixture, kept within [0, |mixture|] (Erdogan et al. 2015).
     """
     magnitude = mixture.abs().clamp_min(1e-8)
     along = (sources * mixture[:, :, None].conj()).real / magnitude[:, :, None]

@@ -1,8 +1,8 @@
 """Training mixtures, made on the fly: a batch is a pure function of (seed, step), so a run can resume anywhere.
 
-Recipes: `noise` (speech at -5 to +10 dB over a noise or an event), `music` (vocals over accompaniment at +-2.5 dB, from the
-same song at the same time, or remixed at random). What live sound needs is added to both: levels over 40 dB, spectral
-tilt, rooms for the talker, and now and then one source alone.
+Recipes: `noise` (speech at -5 to +10 dB over a noise or an event), `music` (vocals over accompaniment at +-2.5 dB,
+from the same song at the same time, or remixed at random). What live sound needs is added to both: levels over 40
+dB, spectral tilt, rooms for the talker, and now and then one source alone.
 """
 
 from pathlib import Path
@@ -57,7 +57,8 @@ def synthetic_noise(rng: np.random.Generator, samples: int) -> Sound:
 
 
 def pitched_noise(rng: np.random.Generator, samples: int) -> Sound:
-    """Something with a pitch that is no voice: a whine, a beep, a creak, a horn, steady or gliding, held or struck."""
+    """Something with a pitch that is no voice: a whine, a beep, a creak, a horn, steady or gliding, held or
+    struck."""
     time = np.arange(samples) / RATE
     octaves = np.interp(time, np.linspace(0, time[-1], 12), np.cumsum(rng.normal(0, rng.choice([0, 0.03, 0.3]), 12)))
     pitch = 60 * 2 ** (rng.uniform(0, 5.5) + octaves)
@@ -70,13 +71,18 @@ def pitched_noise(rng: np.random.Generator, samples: int) -> Sound:
     if rng.random() < 0.6:  # struck again and again, or cut into beeps
         period_s = rng.uniform(0.15, 2.0)
         since = (time + rng.uniform(0, period_s)) % period_s
-        sound *= np.exp(-since / rng.uniform(0.02, 1.0)) if rng.random() < 0.5 else since < period_s * rng.uniform(0.2, 0.8)
+        sound *= (
+            np.exp(-since / rng.uniform(0.02, 1.0))
+            if rng.random() < 0.5
+            else since < period_s * rng.uniform(0.2, 0.8)
+        )
     sound += rng.uniform(0, 0.1) * rng.standard_normal(samples)
     return (0.1 * sound / max(np.sqrt(np.square(sound).mean()), 1e-9)).astype(np.float32)
 
 
 def room(rng: np.random.Generator, samples: Sound) -> Sound:
-    """A synthetic small room: direct sound and early reflections, which belong to the talker, with a decaying tail."""
+    """A synthetic small room: direct sound and early reflections, which belong to the talker, with a decaying
+    tail."""
     reverberation_s = rng.uniform(0.1, 0.5)
     length = int(reverberation_s * RATE)
     tail = rng.standard_normal(length) * 10 ** (-3 * np.arange(length) / length)
@@ -151,8 +157,8 @@ class NoiseMixer(Mixer):
         return tilt(rng, speech), noise
 
     def noise(self, rng: np.random.Generator, samples: int) -> Sound:
-        """Something to be rid of. There is little recorded noise, so it is varied: other colours, other speeds, babble of
-        many talkers, instruments, and noises that are made."""
+        """Something to be rid of. There is little recorded noise, so it is varied: other colours, other speeds,
+        babble of many talkers, instruments, and noises that are made."""
         kind = rng.random()
         if kind < 0.08:
             return synthetic_noise(rng, samples)

@@ -62,7 +62,8 @@ class Chimera(nn.Module):
         power = spectrum.square().sum(-1)
         frames = power.shape[1]
         keep = torch.exp(
-            torch.arange(1, frames + 1, device=power.device, dtype=torch.float64) * (-1 / (LEVEL_TIME_S * FRAMES_PER_S))
+            torch.arange(1, frames + 1, device=power.device, dtype=torch.float64)
+            * (-1 / (LEVEL_TIME_S * FRAMES_PER_S))
         )
         new = torch.stack([power.mean(-1).double(), torch.ones_like(power[..., 0], dtype=torch.float64)], -1)
         levels = keep[:, None] * (level[:, None].double() + torch.cumsum(new / keep[:, None], 1))
@@ -75,7 +76,10 @@ class Chimera(nn.Module):
         x, level = self.features(spectrum, state["level"])
         hidden, cell = [], []
         for layer, lstm in enumerate(self.trunk):
-            before = state["lstm_hidden"][:, layer][None].contiguous(), state["lstm_cell"][:, layer][None].contiguous()
+            before = (
+                state["lstm_hidden"][:, layer][None].contiguous(),
+                state["lstm_cell"][:, layer][None].contiguous(),
+            )
             x, (h, c) = lstm(x, before)
             hidden.append(h[0])
             cell.append(c[0])

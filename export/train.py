@@ -1,13 +1,12 @@
 """Train one domain's chimera network: python -m export.train configs/train/noise.yaml --data DIR --out runs/noise.
 
-One flat loop. Batches are a function of (seed, step) and everything else is in the checkpoint, so a run that was killed goes
-on where its last checkpoint was, by the same command.
+One flat loop. Batches are a function of (seed, step) and everything else is in the checkpoint, so a run that was
+killed goes on where its last checkpoint was, by the same command.
 """
 
 import argparse
 import csv
 import math
-import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
@@ -67,7 +66,7 @@ def save(path: Path, content: dict[str, Any]) -> None:
     """Write a checkpoint whole or not at all."""
     part = path.with_suffix(".part")
     torch.save(content, part)
-    os.replace(part, path)
+    part.replace(path)
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -76,7 +75,9 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def loss_of(recipe: Recipe, net: Chimera, front: FrontEnd, sources: Tensor, offset: int) -> tuple[Tensor, dict[str, float]]:
+def loss_of(
+    recipe: Recipe, net: Chimera, front: FrontEnd, sources: Tensor, offset: int
+) -> tuple[Tensor, dict[str, float]]:
     """sources: (batch, sources, samples) -> the loss to minimise and its parts for the log."""
     mixture = sources.sum(1)
     with torch.no_grad():
@@ -121,7 +122,9 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("recipe", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="folder with manifest.csv, mixtures.csv and the clips")
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with manifest.csv, mixtures.csv and the clips"
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop here, with a checkpoint")
@@ -182,7 +185,9 @@ def main() -> None:
             if done % recipe.validate_every == 0 or done == recipe.steps or late:
                 improvement = validate(average.module, front, lists)
                 best = max(best, improvement)
-            log.writerow([done, round(time.monotonic() - began, 1), *(round(part, 4) for part in parts.values()), improvement])
+            log.writerow(
+                [done, round(time.monotonic() - began, 1), *(round(part, 4) for part in parts.values()), improvement]
+            )
             if done % 100 == 0 or not math.isnan(improvement):
                 file.flush()
                 print(done, f"{time.monotonic() - began:.0f} s", parts, f"val {improvement:.2f} dB", flush=True)

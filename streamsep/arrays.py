@@ -1,4 +1,5 @@
-"""Names for the arrays of streamsep, with their shapes. Shapes are in the name's comment; see the README's vocabulary."""
+"""Names for the arrays of streamsep, with their shapes. Shapes are in the name's comment; see the README's
+vocabulary."""
 
 from typing import Any
 

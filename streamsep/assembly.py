@@ -21,7 +21,8 @@ FILE_BLOCK = 8192  # samples at a time of a whole file
 
 @dataclass(frozen=True)
 class Separation:
-    """A whole file, separated. Every array has the shape of the input and is aligned with it: the latency is taken out."""
+    """A whole file, separated. Every array has the shape of the input and is aligned with it: the latency is taken
+    out."""
 
     listen: Block  # what the listener hears
     sources: dict[str, Block]  # by slot name, without gains and limiter; they add up to the input
@@ -52,7 +53,9 @@ def known_gains(settings: Settings, bank: Bank) -> dict[str, float]:
     names: set[str] = set()
     for separator in bank.separators().values():
         names |= set(separator.sources)
-        names |= {f"{role}-{number + 1}" for role in separator.sources for number in range(separator.sources.count(role))}
+        names |= {
+            f"{role}-{number + 1}" for role in separator.sources for number in range(separator.sources.count(role))
+        }
     usual = load_settings().gains_db
     if unknown := sorted(settings.gains_db.keys() - names - usual.keys()):
         raise ConfigError(f"gains_db: no source is called {unknown[0]!r}; this bank has {sorted(names)}")
@@ -68,8 +71,8 @@ def load(
 ) -> Engine:
     """An engine, ready to process.
 
-    config: a name ("default"), a YAML file, or a mapping. domain: overrides the configuration's. rate: of the sound, in Hz,
-    8000 to 192000. settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`.
+    config: a name ("default"), a YAML file, or a mapping. domain: overrides the configuration's. rate: of the sound,
+    in Hz, 8000 to 192000. settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`.
     Raises ConfigError or ModelError, with what would be right."""
     overrides = settings | ({} if domain is None else {"domain": domain})
     return build(load_settings(config, overrides), rate, channels)[0]
@@ -83,10 +86,12 @@ def separate(
     progress: Callable[[float], None] | None = None,
     **settings: Any,
 ) -> Separation:
-    """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for bit.
+    """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for
+    bit.
 
-    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other arguments are those of `load`.
-    Raises AudioError when there are no samples, ConfigError or ModelError as `load` does."""
+    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other
+    arguments are those of `load`. Raises AudioError when there are no samples, ConfigError or ModelError as `load`
+    does."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise AudioError(f"samples: expected (samples,) or (samples, channels), not empty, got shape {samples.shape}")

@@ -1,4 +1,5 @@
-"""Settings: a YAML file and `key=value` overrides in, checked values out, or an error that names the file and the key.
+"""Settings: a YAML file and `key=value` overrides in, checked values out, or an error that names the file and the
+key.
 
 configs/default.yaml documents every key. What a model file says (rates, windows, sources) is never a setting.
 """
@@ -63,8 +64,11 @@ def config_names() -> list[str]:
     return sorted(path.stem for path in configs_folder().glob("*.yaml"))
 
 
-def load_settings(config: str | Path | Mapping[str, Any] = "default", overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Settings from a named configuration, a YAML file or a mapping; then the overrides. What neither names is default.
+def load_settings(
+    config: str | Path | Mapping[str, Any] = "default", overrides: Mapping[str, Any] | None = None
+) -> Settings:
+    """Settings from a named configuration, a YAML file or a mapping; then the overrides. What neither names is
+    default.
 
     Raises ConfigError naming the file, the key, the value and what would be right."""
     default = read_yaml(configs_folder() / "default.yaml")
@@ -104,7 +108,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def parse_overrides(assignments: Iterable[str]) -> dict[str, Any]:
-    """`--set` arguments, "limiter.look_ahead_ms=2", as a nested mapping; values are read as YAML. Raises ConfigError."""
+    """`--set` arguments, "limiter.look_ahead_ms=2", as a nested mapping; values are read as YAML. Raises
+    ConfigError."""
     result: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")

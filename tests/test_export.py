@@ -33,20 +33,17 @@ MUSIC = Recipe(**{**asdict(NOISE), "recipe": "music"})
 FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
 GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
 
-
 torch.set_num_threads(1)  # of such small networks, threads make nothing faster
 
 
 def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
-    """With random weights, larger than at the start of training, so that its masks take many values.
+    """Untrained, with features of any mean and scale.
 
-    Much larger ones make networks so chaotic that they differ from their own float64 form by more than is allowed.
+    Larger random weights make chaotic networks, which rounding alone drives further apart than is allowed.
     """
     torch.manual_seed(seed)
     net = Chimera(recipe.shape()).eval()
     with torch.no_grad():
-        for weights in net.parameters():
-            pass
         net.feature_mean.normal_(-3, 1)
         net.feature_scale.uniform_(1, 2)
     return net

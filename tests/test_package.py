@@ -40,7 +40,9 @@ def test_the_commands_in_the_readme_exist_with_their_options() -> None:
             [sys.executable, "-m", "streamsep", name, "--help"],
             capture_output=True, text=True, check=True, env={"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"},
         ).stdout  # fmt: skip
-        for option in (argument for argument in arguments if argument.startswith("-") and not argument[1:2].isdigit()):
+        for option in (
+            argument for argument in arguments if argument.startswith("-") and not argument[1:2].isdigit()
+        ):
             assert option in help_text, (name, option)
 
 
@@ -57,5 +59,7 @@ def test_every_public_name_is_described() -> None:
 
 
 def test_importing_streamsep_loads_neither_torch_nor_a_sound_card() -> None:
-    code = "import sys, streamsep; print(sorted({'torch', 'sounddevice', 'matplotlib', 'scipy'} & sys.modules.keys()))"
+    code = (
+        "import sys, streamsep; print(sorted({'torch', 'sounddevice', 'matplotlib', 'scipy'} & sys.modules.keys()))"
+    )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -1,7 +1,7 @@
 """Fixed lists of mixtures: `mixtures.csv` beside the clips it names, a row a source.
 
-Columns: mixture, domain, split, slot, path (relative to the list), start and samples (in samples), gain. The mixture is the
-sum of its sources; a source shorter than the mixture is followed by silence.
+Columns: mixture, domain, split, slot, path (relative to the list), start and samples (in samples), gain. The mixture
+is the sum of its sources; a source shorter than the mixture is followed by silence.
 """
 
 import csv

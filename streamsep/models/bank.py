@@ -1,4 +1,4 @@
-"""A bank: every domain's separator, all with one front end, so that a switch is a fade between masks on one spectrum."""
+"""A bank: every domain's separator, all with one front end: a switch is a fade between masks on one spectrum."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class Bank:
 
 
 def bank_folder(bank: str) -> Path:
-    """Folder of a bank: "zoo" is the one that is shipped, anything else is a path. Raises ModelError when it is none."""
+    """Folder of a bank: "zoo" is the one that is shipped, anything else a path. Raises ModelError when it is none."""
     folder = ZOO if bank == "zoo" else Path(bank)
     if not folder.is_dir():
         raise ModelError(f"{folder}: no such folder of models; models.bank is 'zoo' or a folder of .onnx files")
@@ -63,7 +63,8 @@ def make_bank(paths: Iterable[Path]) -> Bank:
     for path in paths:
         manifest, separator = open_model(path)
         if manifest.domain in models:
-            raise ModelError(f"domain: {path.name} and {models[manifest.domain].path.name} are both {manifest.domain!r}")
+            other = models[manifest.domain].path.name
+            raise ModelError(f"domain: {path.name} and {other} are both {manifest.domain!r}")
         models[manifest.domain] = BankModel(manifest, path, separator)
     if not models:
         raise ModelError("a bank needs at least one model")

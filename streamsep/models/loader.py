@@ -1,7 +1,7 @@
 """Model files to things that run. The only importer of ONNX Runtime.
 
-One thread, sequential, no spinning: a hop takes a fraction of a millisecond, and threads that wait for it would only take
-the core from the sound card's.
+One thread, sequential, no spinning: a hop takes a fraction of a millisecond, and threads that wait for it would only
+take the core from the sound card's.
 """
 
 from collections.abc import Sequence
@@ -34,7 +34,8 @@ def open_session(path: Path) -> ort.InferenceSession:
     try:
         return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has no common exception of its own
-        raise ModelError(f"{path}: not a model that ONNX Runtime can open: {str(error).splitlines()[0][:200]}") from None
+        reason = str(error).splitlines()[0][:200]
+        raise ModelError(f"{path}: not a model that ONNX Runtime can open: {reason}") from None
 
 
 def read_manifest(path: Path, session: ort.InferenceSession | None = None) -> Manifest:
@@ -55,10 +56,12 @@ def check_ports(path: Path, session: ort.InferenceSession, manifest: Manifest) -
         result = {"embeddings": (None, bins, manifest.embedding_dims)}
     wanted_in = {"spectrum": (None, bins, 2), **{f"state.{name}": shape for name, shape in manifest.states.items()}}
     wanted_out = result | {f"next.{name}": shape for name, shape in manifest.states.items()}
-    for kind, wanted, ports in (("input", wanted_in, session.get_inputs()), ("output", wanted_out, session.get_outputs())):
+    both = ("input", wanted_in, session.get_inputs()), ("output", wanted_out, session.get_outputs())
+    for kind, wanted, ports in both:
         found = {port.name: port for port in ports}
         if found.keys() != wanted.keys():
-            raise ModelError(f"{path}: {kind}s: the manifest asks for {sorted(wanted)}, the graph has {sorted(found)}")
+            names = sorted(wanted), sorted(found)
+            raise ModelError(f"{path}: {kind}s: the manifest asks for {names[0]}, the graph has {names[1]}")
         for name, shape in wanted.items():
             port = found[name]
             if port.type != "tensor(float)":
@@ -128,7 +131,7 @@ class Batch:
         return {name: np.zeros(shape, np.float32) for name, shape in self.manifest.states.items()}
 
     def run(self, spectrum: NDArray[np.complexfloating], state: State) -> tuple[Tensor, State]:
-        """(frames, bins) complex, state -> masks (frames, sources, bins) or embeddings (frames, bins, dims), next state."""
+        """(frames, bins), state -> masks (frames, sources, bins) or embeddings (frames, bins, dims), next state."""
         frames = np.stack([spectrum.real, spectrum.imag], -1).astype(np.float32)
         feed = {"spectrum": frames, **{f"state.{name}": array for name, array in state.items()}}
         names: Sequence[str] = [port.name for port in self._session.get_outputs()]

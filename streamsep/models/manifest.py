@@ -1,7 +1,7 @@
 """What a model file says of itself: JSON under the ONNX metadata key `streamsep.manifest`.
 
-The file is the truth about rate, windows, sources and state; settings never repeat it. README.md describes the format for
-those who bring a model of their own.
+The file is the truth about rate, windows, sources and state; settings never repeat it. README.md describes the format
+for those who bring a model of their own.
 """
 
 import math
@@ -16,6 +16,7 @@ METADATA_KEY = "streamsep.manifest"
 FORMAT = 1
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
 class Corpus(BaseModel):
@@ -57,7 +58,7 @@ class Manifest(BaseModel):
     sources: tuple[Name, ...] = Field(min_length=1, description="role of each slot, in order")
     symmetric: bool = Field(False, description="whether the slots may come in any order")
     embedding_dims: int = Field(20, ge=1)
-    states: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], tuple[Annotated[int, Field(ge=1)], ...]] = Field(
+    states: dict[StateName, tuple[Annotated[int, Field(ge=1)], ...]] = Field(
         default_factory=dict, description="name -> shape of everything it remembers; zeros at the start"
     )
     parameters: int = Field(0, ge=0, description="weights on the path from spectrum to masks")
@@ -87,7 +88,7 @@ class Manifest(BaseModel):
 
 
 def parse_manifest(text: str, file: str) -> Manifest:
-    """The manifest in a file's metadata. Raises ModelError naming the file, the field, the value and what would be right."""
+    """The manifest in a file's metadata. Raises ModelError with file, field, value and what would be right."""
     try:
         return Manifest.model_validate_json(text)
     except ValidationError as error:

@@ -16,8 +16,8 @@ Tensor = NDArray[np.float32]
 class BoundModel:
     """A separator (see `contract.Separator`) around two bound runs that read and write each other's state.
 
-    The run for even hops reads the first array of each pair in `states` and writes the second; the run for odd hops the
-    other way round, so the state never has to be copied."""
+    The run for even hops reads the first array of each pair in `states` and writes the second; the run for odd hops
+    the other way round, so the state never has to be copied."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class BoundModel:
 
     @audio_thread
     def process(self, spectrum: Spectrum, samples: Samples) -> Masks:
-        """(channels, bins), unused -> (sources, bins): the masks of the mono downmix, overwritten by the next call."""
+        """(channels, bins), unused -> (sources, bins): masks of the mono downmix, overwritten by the next call."""
         if len(spectrum) == 1:
             self._spectrum[:] = spectrum[0]
         else:

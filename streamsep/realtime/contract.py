@@ -31,7 +31,8 @@ class Separator(Protocol):
     look_ahead: int  # hops: `process` returns the masks of the frame that came this many hops ago
 
     def process(self, spectrum: Spectrum, samples: Samples) -> Masks:
-        """(channels, bins), (channels, hop) -> (sources, bins). The returned array is overwritten by the next call."""
+        """(channels, bins), (channels, hop) -> (sources, bins). The returned array is overwritten by the next
+        call."""
         ...
 
     def reset(self) -> None:
@@ -43,5 +44,6 @@ class Separator(Protocol):
         ...
 
     def set_state(self, state: State) -> None:
-        """Take over a state from `state()` of a separator of the same model. Raises ModelError on a wrong name or shape."""
+        """Take over a state from `state()` of a separator of the same model. Raises ModelError on a wrong name or
+        shape."""
         ...

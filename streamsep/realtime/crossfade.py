@@ -1,7 +1,8 @@
 """The fade between two renderings of one mixture, in the mask domain, a step per hop.
 
-The curve is an equal-gain raised cosine: two renderings of one mixture are correlated, and an equal-power fade would swell
-by up to 3 dB in the middle. Blends are computed as a + w * (b - a), so that fading equals into equals changes nothing.
+The curve is an equal-gain raised cosine: two renderings of one mixture are correlated, and an equal-power fade would
+swell by up to 3 dB in the middle. Blends are computed as a + w * (b - a), so that fading equals into equals changes
+nothing.
 """
 
 import numpy as np
@@ -51,7 +52,7 @@ class Fade:
 
 @audio_thread
 def blend(old: Array, new: Array, weight: float, out: Array) -> None:
-    """out = old + weight * (new - old); all of one shape and type, and `out` neither of the other two."""
+    """Fill out = old + weight * (new - old); all of one shape and type, and `out` neither of the other two."""
     np.subtract(new, old, out=out)
     np.multiply(out, weight, out=out)
     np.add(old, out, out=out)

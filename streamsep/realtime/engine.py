@@ -22,6 +22,8 @@ from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
 LOUDEST = 1e4  # +80 dBFS: what is louder is no sound, and would overflow inside a float32 model
 USUAL_BLOCK = 8192  # samples; a longer block makes the engine allocate once more
 
+Heard = Block | tuple[Block, Block]  # or with the sources
+
 
 @dataclass(frozen=True)
 class EngineOptions:
@@ -54,15 +56,16 @@ class Engine:
         rate: int,
         channels: int = 1,
     ) -> None:
-        """separators: by domain, all made for `front_end`. Raises ConfigError for a rate, a channel count, a gain or a
-        domain that cannot be."""
+        """separators: by domain, all made for `front_end`. Raises ConfigError for a rate, a channel count, a gain or
+        a domain that cannot be."""
         if channels < 1:
             raise ConfigError(f"channels must be at least 1, got {channels}")
         if domain not in separators:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
-                raise ConfigError(f"bins: the front end has {front_end.bins}, the separator {name!r} {separator.bins}")
+                bins = front_end.bins, separator.bins
+                raise ConfigError(f"bins: the front end has {bins[0]}, the separator {name!r} {bins[1]}")
         front, hop, length = front_end, front_end.hop, (front_end.window, front_end.synthesis_window, front_end.hop)
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
@@ -157,20 +160,22 @@ class Engine:
     @overload
     def process(self, block: Block, out: Block | None = None, *, separate: Literal[True]) -> tuple[Block, Block]: ...
     @overload
-    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Block | tuple[Block, Block]: ...
+    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Heard: ...
 
     @audio_thread
-    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Block | tuple[Block, Block]:
+    def process(self, block: Block, out: Block | None = None, separate: bool = False) -> Heard:
         """Sound in, sound out, `latency.samples` later: (samples,) or (samples, channels) -> the same shape, float32.
 
-        Returns `out` if given; otherwise an array of the engine's own, overwritten by the next call. separate: also return
-        the sources, (slots, samples[, channels]), by slot of the bank's largest model, always an array of the engine's own;
-        they have no gains and no limiter. Ask for them in every call or in none: what was not asked for is not computed.
+        Returns `out` if given; otherwise an array of the engine's own, overwritten by the next call. separate: also
+        return the sources, (slots, samples[, channels]), by slot of the bank's largest model, always an array of the
+        engine's own; they have no gains and no limiter. Ask for them in every call or in none: what was not asked for
+        is not computed.
         Raises ConfigError for a block of another shape or type, never for anything the samples hold.
         """
         if self._closed:
             raise StreamsepError("this engine is closed")
-        if block.ndim == 0 or (block.ndim == 1 and self.channels > 1) or block.shape[1:] not in ((), (self.channels,)):
+        wanted = ((), (1,)) if self.channels == 1 else ((self.channels,),)
+        if block.ndim == 0 or block.shape[1:] not in wanted:
             raise ConfigError(f"block: expected shape (samples, {self.channels}), got {block.shape}")
         if block.dtype.kind != "f":
             raise ConfigError(f"block: expected floating point samples in [-1, 1], got {block.dtype}")
@@ -237,7 +242,7 @@ class Engine:
 
     @audio_thread
     def _make_finite(self, samples: Array) -> bool:
-        """Silence for whatever is no number, and nothing louder than anything real. False when something was no number."""
+        """Silence for what is no number, and nothing louder than any sound. False when something was no number."""
         if within(samples, LOUDEST):  # NaN never is
             return True
         finite = self._finite[:, : samples.shape[1]]
@@ -253,7 +258,7 @@ class Engine:
 
     @audio_thread
     def _frame_of_masks(self, spectrum: Spectrum, clean: bool) -> tuple[Spectrum, bool]:
-        """The newest frame, (channels, bins), and whether its hop was finite -> those of the look-ahead's hops ago."""
+        """The newest frame, (channels, bins), and whether its hop was finite -> those of `look_ahead` hops ago."""
         at = self._past_at
         self._delayed[:] = self._past[at]
         self._past[at] = spectrum
@@ -263,7 +268,7 @@ class Engine:
 
     @audio_thread
     def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
-        """What is heard of every bin (bins,) and of every slot (slots, bins): the active domain, or a fade to the next."""
+        """What is heard of every bin (bins,), of every slot (slots, bins): the active domain's, or a fade's."""
         if self._incoming is None and (order := self._orders.take()) is not None:
             chosen = self._renderings[order.index]
             if chosen is not self._active:
@@ -295,8 +300,8 @@ class Engine:
 
     # ---------------------------------------------------------------------------------------------- the control side
 
-    def flush(self, separate: bool = False) -> Block | tuple[Block, Block]:
-        """The tail that the latency still holds, (latency.samples[, channels]), as if silence followed. See `process`."""
+    def flush(self, separate: bool = False) -> Heard:
+        """The tail that the latency still holds, (latency.samples[, channels]), as if silence followed."""
         shape = (self.latency.samples,) if self.channels == 1 else (self.latency.samples, self.channels)
         return self.process(np.zeros(shape, np.float32), separate=separate)
 
@@ -313,8 +318,8 @@ class Engine:
     def select(self, domain: str) -> None:
         """Go over to another domain: it listens along for `warm_up_ms`, then it is faded in over `fade_ms`.
 
-        Returns at once. While a hand-over runs the newest request waits for its end. Raises ConfigError for an unknown
-        domain."""
+        Returns at once. While a hand-over runs the newest request waits for its end. Raises ConfigError for an
+        unknown domain."""
         self._must_be_open()
         if domain not in self.domains:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}")
@@ -325,13 +330,13 @@ class Engine:
         self._bypassed = bool(on)
 
     def set_gain(self, role: str, db: float) -> None:
-        """Set the gain of a role ("speech") or of one slot ("talker-1"), in dB, -120 (silent) to +24. It glides there.
+        """Set the gain of a role ("speech") or of a slot ("talker-1"), in dB, -120 (silent) to +24. It glides there.
 
         Raises ConfigError for a role that no domain has, or a gain out of range."""
         self._aim(role, db)
 
     def reset(self) -> None:
-        """As new: nothing is remembered of the sound so far. The domain, the gains and the bypass stay as they are."""
+        """As new: nothing is remembered of the sound so far. Domain, gains and bypass stay as they are."""
         self._must_be_open()
         self._orders.take()
         self._incoming = None

@@ -1,7 +1,7 @@
 """A mailbox: the control side leaves the next order, the audio side picks up the newest. Older ones are forgotten.
 
-Storing a reference is one step for the interpreter, so neither side needs a lock; an order is told from the one picked up
-before by its identity, so the same request can be made twice.
+Storing a reference is one step for the interpreter, so neither side needs a lock; an order is told from the one
+picked up before by its identity, so the same request can be made twice.
 """
 
 from streamsep.realtime.contract import audio_thread

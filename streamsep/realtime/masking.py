@@ -24,16 +24,17 @@ def slot_names(roles: tuple[str, ...]) -> tuple[str, ...]:
     (('talker-1', 'talker-2'), ('speech', 'noise'))
     """
     return tuple(
-        f"{role}-{roles[: slot + 1].count(role)}" if roles.count(role) > 1 else role for slot, role in enumerate(roles)
+        f"{role}-{roles[: slot + 1].count(role)}" if roles.count(role) > 1 else role
+        for slot, role in enumerate(roles)
     )
 
 
 class Rendering:
-    """A separator as the listener hears it: its masks, brought in line with the bank's look-ahead, and their weighted sum.
+    """A separator as the listener hears it: its masks, in line with the bank's look-ahead, and their weighted sum.
 
-    After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is heard.
-    `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time, and the
-    gains in use follow: seven eighths of the way within `ramp_hops`."""
+    After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is
+    heard. `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time,
+    and the gains in use follow: seven eighths of the way within `ramp_hops`."""
 
     def __init__(
         self,
@@ -44,9 +45,9 @@ class Rendering:
         ramp_hops: int,
         counters: Counters,
     ) -> None:
-        """slots: rows of `masks`, at least the separator's sources; further ones stay silent. delay_hops: by how many hops
-        its masks come too early for the bank. dry_floor: linear, the least that is left of any bin. counters: where its
-        faults are counted."""
+        """slots: rows of `masks`, at least the separator's sources; further ones stay silent. delay_hops: by how many
+        hops its masks come too early for the bank. dry_floor: linear, the least that is left of any bin. counters:
+        where its faults are counted."""
         sources, bins = len(separator.sources), separator.bins
         self.separator = separator
         self.names = slot_names(separator.sources)
@@ -82,7 +83,7 @@ class Rendering:
 
     @audio_thread
     def restart(self) -> None:
-        """Forget the past, without making anything anew: the next hop is the first one, gains where they should be."""
+        """Forget the past, without making anything anew: the next hop is the first, gains where they should be."""
         self.separator.reset()
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
@@ -121,7 +122,7 @@ class Rendering:
 
 @audio_thread
 def apply(spectrum: Spectrum, mask: Array, out: Spectrum) -> None:
-    """out = spectrum * mask: (channels, bins) complex, (bins,) real. By rows and parts: all else NumPy buffers."""
+    """Fill out = spectrum * mask: (channels, bins) complex, (bins,) real. By rows and parts, or NumPy buffers."""
     for channel in range(len(spectrum)):  # zip would take longer than it saves
         heard, into = spectrum[channel], out[channel]
         np.multiply(heard.real, mask, out=into.real)

@@ -1,7 +1,7 @@
 """A ring of samples between a writer and a reader that run at their own pace.
 
-The hand-over for *every sample*, in order. One writer and one reader, which may be two threads: the writer alone moves
-`_written`, the reader alone moves `_read`, both only ever grow, and neither waits for the other.
+The hand-over for *every sample*, in order. One writer and one reader, which may be two threads: the writer alone
+moves `_written`, the reader alone moves `_read`, both only ever grow, and neither waits for the other.
 """
 
 import numpy as np
@@ -40,7 +40,7 @@ class Ring:
 
     @audio_thread
     def read(self, out: Array) -> bool:
-        """Fill `out` (lanes, samples) of any float type; False, and `out` is untouched, when too few wait. The reader's."""
+        """Fill `out` (lanes, samples), of any float type; False, and nothing done, if too few wait. The reader's."""
         count = out.shape[1]
         if count > self.filled:
             return False

@@ -1,7 +1,7 @@
 """Streaming Fourier analysis and synthesis with unequal windows: a long look, a short delay.
 
-A frame looks back over `window` samples, but only its last `synthesis` samples are synthesised, so the delay is that of
-the short window and the frequency resolution that of the long one (Mauler & Martin 2007). Lengths are in samples.
+A frame looks back over `window` samples, but only its last `synthesis` samples are synthesised, so the delay is that
+of the short window and the frequency resolution that of the long one (Mauler & Martin 2007). Lengths are in samples.
 """
 
 from dataclasses import dataclass
@@ -41,7 +41,8 @@ def check_lengths(window: int, synthesis: int, hop: int) -> None:
 
 
 def analysis_taper(window: int, synthesis: int) -> Curve:
-    """(window,), in [0, 1]: a root-Hann rise over all but the newest synthesis/2 samples, a root-Hann fall over those."""
+    """(window,), in [0, 1]: a root-Hann rise over all but the newest synthesis/2 samples, a root-Hann fall over
+    those."""
     fall = synthesis // 2
     rise = window - fall
     return np.concatenate(
@@ -99,7 +100,8 @@ class Analysis:
 class Synthesis:
     """Inverse transform with overlap-add over the short window, one hop at a time; delay: synthesis - hop samples.
 
-    `masked` is where the caller writes the spectrum to be heard, one lane for each channel of each thing synthesised."""
+    `masked` is where the caller writes the spectrum to be heard, one lane for each channel of each thing
+    synthesised."""
 
     def __init__(self, lanes: int, window: int, synthesis: int, hop: int) -> None:
         check_lengths(window, synthesis, hop)
