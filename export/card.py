@@ -30,8 +30,9 @@ ABOUT = {
         "One talker in the noise of everyday life (traffic, cafés, machines, weather, things that bang), live, at "
         "8 ms of algorithmic latency, for listening and for experiments. It is no medical device.",
         (
-            "It has only ever heard one talker at a time: a second voice close by is part speech, part noise.",
-            "Music and singing were not among its noises and may be kept.",
+            "It has only ever heard one talker over noise (babble of many is noise): a second voice close by is part "
+            "speech, part noise.",
+            "Singing was not among its noises and may be kept.",
             "It was trained from -6 to +11 dB; in louder noise weak consonants go with the noise.",
             "It was trained with small synthetic rooms; long reverberation is new to it.",
             "Its voices read, spell or act, most in English, some in German; shouting, whispering and children are "

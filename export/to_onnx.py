@@ -156,15 +156,16 @@ def export_graph(net: Chimera, kind: GraphKind) -> onnx.ModelProto:
 
 
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The weights of LSTM and matrix products in 8 bits, a scale a matrix; what flows between is scaled as it comes.
+    """The weights of LSTM and matrix products in 8 bits, a scale a row; what flows between them is scaled as it comes.
 
-    A scale a row was measured to make no better masks and a slower step. The weights are unsigned because processors
-    with AVX2 but without VNNI saturate when they multiply unsigned by signed bytes.
+    A scale a matrix makes the step a twentieth faster and its masks 5 dB noisier. The weights are unsigned because
+    processors with AVX2 but without VNNI saturate when they multiply unsigned by signed bytes.
     """
     with tempfile.TemporaryDirectory() as folder:
         inferred, quantised = Path(folder) / "inferred.onnx", Path(folder) / "quantised.onnx"
         quant_pre_process(model, inferred, skip_optimization=True, skip_symbolic_shape=True)
-        quantize_dynamic(inferred, quantised, op_types_to_quantize=["LSTM", "MatMul"], weight_type=QuantType.QUInt8)
+        operators = ["LSTM", "MatMul"]
+        quantize_dynamic(inferred, quantised, operators, per_channel=True, weight_type=QuantType.QUInt8)
         return onnx.load(quantised)
 
 

@@ -1,8 +1,12 @@
 """Separate sound while it happens.
 
+>>> import numpy as np
+>>> import streamsep
 >>> engine = streamsep.load(domain="noise", rate=48_000)
->>> heard = engine.process(block)           # hop by hop, engine.latency.ms later
->>> result = streamsep.separate(samples, rate=44_100, domain="music")
+>>> heard = engine.process(np.zeros(256, np.float32))  # engine.latency.ms later, hop by hop
+>>> song = streamsep.separate(np.zeros((4410, 2), np.float32), rate=44_100, domain="music")
+>>> len(heard), song.listen.shape, sorted(song.sources)
+(256, (4410, 2), ['accompaniment', 'vocals'])
 """
 
 from streamsep.assembly import Separation, load, separate

@@ -6,16 +6,15 @@ import weakref
 
 import numpy as np
 import pytest
-from fakes import FRONT, Faulty, Leaky, PassThrough, Recorder, Shares, make_engine
+from fakes import FRONT, Leaky, PassThrough, Recorder, Shares, make_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import channel_counts, gains_db, noise, rates, seeds
 from test_stft import through
 
-from streamsep.arrays import Array, Block
+from streamsep.arrays import Array
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.models.subject import hear, lag_of
-from streamsep.realtime.engine import LOUDEST, Engine
 from streamsep.realtime.limiter import TAPS
 from streamsep.realtime.masking import linear
 from streamsep.realtime.stft import FrontEnd
@@ -23,11 +22,6 @@ from streamsep.realtime.stft import FrontEnd
 HOP = FRONT.hop
 LENGTHS = FRONT.window, FRONT.synthesis_window, FRONT.hop
 APART = {"talker-1": 0.0, "talker-2": -20.0, "event": -60.0}
-
-
-def late(engine: Engine, sound: Block) -> Block:
-    """The sound as `engine` would be late with it, as long as it was."""
-    return np.concatenate([np.zeros_like(sound[: engine.latency.samples]), sound])[: len(sound)]
 
 
 # ------------------------------------------------------------------------------------------------------- the masks
@@ -258,77 +252,6 @@ def test_sources_may_be_asked_for_later_and_are_in_time(rate: int, start: int, l
     np.testing.assert_array_equal(heard, wanted[0][start:])
     settled = 2 * later.latency.samples
     np.testing.assert_array_equal(sources[:, settled:], wanted[1][:, start + settled :])
-
-
-# -------------------------------------------------------------------------------------------- what is not sound
-
-
-@settings(max_examples=30, deadline=None)
-@given(
-    hop=st.integers(5, 30),
-    at=st.integers(0, HOP - 1),
-    channel=st.integers(0, 1),
-    look_ahead=st.integers(0, 4),
-    value=st.sampled_from([math.nan, math.inf, -math.inf]),
-)
-def test_a_hop_with_a_sample_that_is_no_number_is_heard_dry_and_no_other_one(
-    hop: int, at: int, channel: int, look_ahead: int, value: float
-) -> None:
-    sound = noise(2, 50 * HOP, 2)
-    broken = sound.copy()
-    broken[hop * HOP + at, channel] = value
-    silent = make_engine(Leaky(look_ahead=look_ahead), channels=2, gains_db=dict.fromkeys(APART, -120.0))
-    heard, sources = hear(silent, broken)
-    start = (hop + 1) * HOP - FRONT.synthesis_window + silent.latency.samples
-    stop = start + FRONT.synthesis_window
-    assert np.abs(heard[start:stop]).max() > 0.01
-    assert not heard[:start].any()
-    assert not heard[stop:].any()
-    clean = sound.copy()
-    clean[hop * HOP + at, channel] = 0
-    np.testing.assert_allclose(sources.sum(0), late(silent, clean), atol=1e-6)
-    middle = slice(start + HOP - 4, start + HOP + 4)  # where that frame alone is heard: an equal share for each
-    np.testing.assert_allclose(sources[0][middle], sources[1][middle], atol=0.02)
-    assert (silent.counters.non_finite_hops, silent.counters.separator_faults) == (1, 0)
-
-
-@pytest.mark.parametrize("fault", ["raises", math.nan, math.inf, -math.inf])
-@pytest.mark.parametrize("behind", [0, 3])
-def test_a_separator_that_fails_is_heard_dry_and_counted_and_recovers(fault: str | float, behind: int) -> None:
-    """`behind`: hops by which its masks wait for those of another separator with more look-ahead."""
-    sound = noise(1, 120 * HOP)
-    separator = Faulty(look_ahead=1)
-    engine = make_engine(
-        separator, PassThrough() if not behind else Leaky(look_ahead=4), gains_db=dict.fromkeys(APART, -120.0)
-    )
-    before, _ = hear(engine, sound[: 40 * HOP])
-    separator.fault = fault
-    during, sources = engine.process(sound[40 * HOP : 60 * HOP], separate=True)
-    during, sources = during.copy(), sources.copy()
-    assert 1 <= engine.counters.separator_faults <= 20
-    counted = engine.counters.separator_faults
-    separator.fault = None
-    after = engine.process(sound[60 * HOP :])
-    assert not before.any()
-    dry = late(engine, sound)[40 * HOP : 60 * HOP]
-    assert np.isfinite(during).all()
-    assert np.isfinite(sources).all()
-    if not behind:  # every hop fails
-        assert counted == 20
-        np.testing.assert_allclose(during[3 * HOP :], dry[3 * HOP :], atol=1e-6)
-        np.testing.assert_allclose(sources[0][3 * HOP :], dry[3 * HOP :] / 3, atol=1e-6)
-    assert engine.counters.separator_faults - counted <= behind
-    assert not after[20 * HOP :].any()
-    assert np.isfinite(separator.state()["mean"]).all()
-
-
-@settings(max_examples=20, deadline=None)
-@given(seed=seeds, exponent=st.floats(0, 307), dtype=st.sampled_from([np.float32, np.float64]))
-def test_louder_than_the_loudest_is_as_loud_as_that(seed: int, exponent: float, dtype: type) -> None:
-    sound = noise(seed, 3000, peak=1.0).astype(dtype) * dtype(10 ** min(exponent, 38 if dtype is np.float32 else 307))
-    wanted = hear(make_engine(Leaky(), gains_db=APART), np.clip(sound, -LOUDEST, LOUDEST))
-    for first, second in zip(hear(make_engine(Leaky(), gains_db=APART), sound), wanted, strict=True):
-        np.testing.assert_array_equal(first, second)
 
 
 # ------------------------------------------------------------------------------------------ the engine as an object
