@@ -7,7 +7,7 @@ everything is mono at one sample rate. Decoding is what costs, so it happens onc
 import csv
 import hashlib
 import json
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +63,8 @@ class Clips:
         samples_file, lengths_file = cache / f"{key}.npy", cache / f"{key}.lengths.npy"
         if not lengths_file.is_file():
             cache.mkdir(parents=True, exist_ok=True)
-            with ProcessPoolExecutor() as pool:
-                decoded = list(pool.map(decode, [data / row["path"] for row in rows], chunksize=16))
+            with ThreadPoolExecutor() as pool:  # the decoder lets go of the interpreter
+                decoded = list(pool.map(decode, [data / row["path"] for row in rows]))
             np.save(samples_file, np.concatenate(decoded))
             np.save(lengths_file, np.array([len(clip) for clip in decoded]))  # last: it says the other is whole
         self.samples: NDArray[np.int16] = np.load(samples_file, mmap_mode="r")

@@ -156,7 +156,7 @@ def export_graph(net: Chimera, kind: GraphKind) -> onnx.ModelProto:
 
 
 def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The weights of LSTM and matrix products in 8 bits, a scale a row; what flows between them is scaled as it comes.
+    """The weights of LSTM and matrix products in 8 bits, a scale a row; what flows between is scaled as it comes.
 
     A scale a matrix makes the step a twentieth faster and its masks 5 dB noisier. The weights are unsigned because
     processors with AVX2 but without VNNI saturate when they multiply unsigned by signed bytes.

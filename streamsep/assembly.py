@@ -15,6 +15,7 @@ from streamsep.models.manifest import Manifest
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.engine import Engine, EngineOptions
 from streamsep.realtime.ledger import Ledger
+from streamsep.realtime.masking import slot_names
 
 FILE_BLOCK = 8192  # samples at a time of a whole file
 
@@ -52,10 +53,7 @@ def known_gains(settings: Settings, bank: Bank) -> dict[str, float]:
     Raises ConfigError for a name that is neither a source of this bank nor one of the defaults."""
     names: set[str] = set()
     for separator in bank.separators().values():
-        names |= set(separator.sources)
-        names |= {
-            f"{role}-{number + 1}" for role in separator.sources for number in range(separator.sources.count(role))
-        }
+        names.update(separator.sources, slot_names(separator.sources))
     usual = load_settings().gains_db
     if unknown := sorted(settings.gains_db.keys() - names - usual.keys()):
         raise ConfigError(f"gains_db: no source is called {unknown[0]!r}; this bank has {sorted(names)}")

@@ -1,0 +1,199 @@
+"""Training hears what the listener hears, its losses are what they say, and a run goes on where it was stopped."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_data import make_data, write_list
+
+from export import train
+from export.corpus import RATE, Clips
+from export.frontend import FrontEnd
+from export.losses import deep_clustering, error_ratio_db, phase_sensitive
+from export.mixtures import RECIPES, colour, faster, pitched_noise, rms, room, synthetic_noise, tilt
+from export.networks import Chimera, Shape
+from export.parity import speech_like
+from export.to_onnx import export_graph, save
+from streamsep.models.loader import open_model
+from streamsep.models.manifest import Manifest
+from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.stft import Analysis, Synthesis
+
+torch.set_num_threads(1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.sampled_from([(512, 128, 64), (256, 256, 64), (128, 64, 16), (96, 32, 16)]),
+    st.integers(1, 60),
+    st.integers(0, 2**31),
+)
+def test_training_and_engine_share_one_front_end(lengths: tuple[int, int, int], hops: int, seed: int) -> None:
+    window, synthesis, hop = lengths
+    rng = np.random.default_rng(seed)
+    sound = rng.normal(size=hops * hop)
+    mask = rng.uniform(size=(hops, window // 2 + 1))
+    analysis, spoken = Analysis(1, *lengths), Synthesis(1, *lengths)
+    spectra, heard = [], []
+    for piece, gains in zip(sound.reshape(hops, 1, hop), mask, strict=True):
+        spectra.append(analysis.process(piece).copy())
+        spoken.masked[:] = spectra[-1] * gains
+        heard.append(spoken.process().copy())
+    front = FrontEnd(*lengths)
+    trained = front.analyse(torch.tensor(sound, dtype=torch.float32))
+    assert np.allclose(trained, np.concatenate(spectra), atol=1e-3)
+    late = synthesis - hop
+    wanted = np.concatenate(heard, axis=1)[0, late:]
+    got = front.synthesise(trained * torch.tensor(mask, dtype=torch.float32)).numpy()[: len(wanted)]
+    assert np.allclose(got, wanted, atol=1e-4)
+
+
+def test_the_engine_gives_what_the_training_network_gives(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    net = Chimera(Shape(bins=129, hidden=16)).eval()
+    manifest = Manifest(
+        format=1, domain="noise", version="1", graph="step", precision="fp32", sample_rate=RATE, window=256,
+        synthesis_window=64, hop=32, sources=("speech", "noise"), states=net.shape.state_shapes(), licence="MIT",
+    )  # fmt: skip
+    path = tmp_path / "noise-step-fp32.onnx"
+    save(export_graph(net, "step"), manifest, path)
+    sound = speech_like(np.random.default_rng(4), 1.5).astype(np.float32)
+    front = FrontEnd(256, 64, 32)
+    with torch.no_grad():
+        spectrum = front.analyse(torch.tensor(sound))[None]
+        trunk, _ = net(torch.view_as_real(spectrum), net.start(1))
+        masks = net.masks(trunk)[0]
+        wanted = front.synthesise(masks.transpose(0, 1) * spectrum).numpy()
+    assert masks.std(0).median() > 1e-3  # a mask that stands still would prove little
+    _, separator = open_model(path)
+    engine = Engine({"noise": separator}, manifest.front_end, EngineOptions(), "noise", RATE)
+    _, sources = engine.process(sound, separate=True)
+    late = engine.latency.samples
+    peak = np.abs(wanted).max()
+    assert np.abs(sources[:, late:] - wanted[:, : len(sound) - late]).max() < 1e-4 * peak
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 3), st.integers(4, 40))
+def test_deep_clustering_is_the_distance_of_the_affinity_matrices(seed: int, sources: int, points: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    v = torch.nn.functional.normalize(torch.randn(2, points, 5, generator=generator, dtype=torch.float64), dim=-1)
+    y = torch.eye(sources, dtype=torch.float64)[torch.randint(sources, (2, points), generator=generator)]
+    w = torch.rand(2, points, generator=generator, dtype=torch.float64) + 0.1
+    share = w / w.sum(-1, keepdim=True)
+    pairs = share[:, :, None] * share[:, None]
+    slow = (pairs * (v @ v.transpose(1, 2) - y @ y.transpose(1, 2)) ** 2).sum((1, 2)).mean()
+    assert torch.allclose(deep_clustering(v, y, w), slow)
+    # embeddings that are the assignment itself leave nothing to be desired
+    assert deep_clustering(y, y, w) < 1e-12
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-25, 25), st.integers(0, 2**31))
+def test_the_error_ratio_is_minus_the_signal_to_noise_ratio(ratio_db: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    source, error = (torch.tensor(rng.normal(size=(1, 8000))) for _ in range(2))
+    error = error * source.norm() / error.norm() * 10 ** (-ratio_db / 20)
+    found = error_ratio_db(error, source, source, limit=1e-9)
+    assert abs(float(found) + ratio_db) < 1e-2
+
+
+def test_a_silent_source_asks_for_silence_and_not_for_the_impossible() -> None:
+    mixture = torch.ones(1, 100)
+    silent = torch.zeros(1, 100)
+    assert float(error_ratio_db(silent, silent, mixture)) == pytest.approx(0)
+    assert float(error_ratio_db(mixture, silent, mixture)) == pytest.approx(30, abs=0.1)
+
+
+def test_the_phase_sensitive_loss_is_nought_for_the_target_and_grows_away_from_it() -> None:
+    generator = torch.Generator().manual_seed(1)
+    mixture = torch.randn(1, 6, 9, generator=generator, dtype=torch.complex64)
+    share = torch.rand(1, 6, 2, 9, generator=generator)
+    sources = share * mixture[:, :, None]
+    assert phase_sensitive(share, sources, mixture) < 1e-9
+    assert phase_sensitive((share * 0.8).clamp(0, 1), sources, mixture) < phase_sensitive(
+        share * 0.3, sources, mixture
+    )
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_batch_is_a_function_of_seed_and_step(recipe: str, tmp_path: Path) -> None:
+    mixer = RECIPES[recipe](make_data(tmp_path / "data"), "train", tmp_path / "cache")
+    batch = mixer.batch(1, 5, 6, 8000)
+    assert batch.shape == (6, 2, 8000)
+    assert np.array_equal(batch, mixer.batch(1, 5, 6, 8000))
+    assert not np.array_equal(batch, mixer.batch(1, 6, 6, 8000))
+    assert not np.array_equal(batch, mixer.batch(2, 5, 6, 8000))
+    assert np.isfinite(batch).all()
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**31), st.integers(4000, 20_000))
+def test_what_varies_a_sound_keeps_its_length_and_makes_it_finite(seed: int, samples: int) -> None:
+    rng = np.random.default_rng(seed)
+    sound = rng.normal(size=samples).astype(np.float32)
+    varied = [tilt(rng, sound), room(rng, sound), colour(rng, sound, 12.0), synthetic_noise(rng, samples)]
+    varied += [pitched_noise(rng, samples), faster(rng.normal(size=samples * 3 // 4 + 1), 4, 3, samples)]
+    for other in varied:
+        assert other.shape == (samples,)
+        assert np.isfinite(other).all()
+        assert rms(other) > 0
+        assert not np.array_equal(other, sound)
+
+
+def test_clips_come_from_the_cache_as_they_were_decoded(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    first = Clips(data, "train", ("noise", "event"), tmp_path / "cache")
+    second = Clips(data, "train", ("noise", "event"), tmp_path / "cache")
+    assert first.clips == second.clips
+    assert np.array_equal(first.samples, second.samples)
+    assert [clip.path for clip in first.clips] == ["c.wav", "d.wav"]
+
+
+@pytest.mark.parametrize(
+    ("roles", "corpora", "said"), [(("whale",), (), "whale"), (("noise",), ("Nowhere",), "Nowhere")]
+)
+def test_clips_that_are_not_there_are_named(
+    roles: tuple[str], corpora: tuple[str], said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ValueError, match=said):
+        Clips(make_data(tmp_path / "data"), "train", roles, tmp_path / "cache", corpora)
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(tmp_path / "data")
+    write_list(data)
+    recipe = {
+        "recipe": "noise", "hidden": 8, "layers": 1, "dims": 4, "window": 128, "synthesis": 64, "hop": 32, "seed": 1,
+        "steps": 3, "batch": 2, "seconds": 0.5, "learning_rate": 1e-3, "embedding_weight": 1.0, "embedding_every": 5,
+        "mask_weight": 1.0, "validate_every": 3,
+    }  # fmt: skip
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe))
+    monkeypatch.chdir(tmp_path)
+
+    def run(out: str, *more: str) -> None:
+        command = ["train", "tiny.yaml", "--data", str(data), "--out", out, *more]
+        monkeypatch.setattr(sys, "argv", command)
+        train.main()
+
+    run("whole")
+    for _ in range(3):
+        run("stopped", "--minutes", "0")  # a step each time
+    whole, stopped = (torch.load(tmp_path / out / "last.pt", weights_only=True) for out in ("whole", "stopped"))
+    assert whole["step"] == stopped["step"] == 3
+    for part in ("net", "average"):
+        for name, tensor in whole[part].items():
+            assert torch.equal(tensor, stopped[part][name]), (part, name)
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"hidden": 9}))
+    with pytest.raises(SystemExit, match="another recipe"):
+        run("whole")
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"hiden": 9}))
+    with pytest.raises(ValueError, match="hiden"):
+        run("whole")
