@@ -96,9 +96,9 @@ class Engine:
         self._past_clean = [True] * look_ahead
         self._past_at = 0
         self._delayed = np.zeros((channels, front.bins), np.complex128)
-        self._synthesis = Synthesis(channels, *length)
-        self._source_synthesis = Synthesis(lanes, *length)
-        self._source_spectra = self._source_synthesis.masked.reshape(slots, channels, front.bins)
+        self._full_synthesis = Synthesis(channels + lanes, *length)  # what is heard, then every source
+        self._synthesis = self._full_synthesis.first(channels)
+        self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
         self._total = np.zeros(front.bins)  # of a cross-fade
         self._masks = np.zeros((slots, front.bins))
         self._bypass_total = np.zeros(front.bins)
@@ -222,14 +222,17 @@ class Engine:
         if not clean:
             total, masks = self._ones, self._dry_masks[len(self._active.names)]
         apply(spectrum, total, self._synthesis.masked)
-        out = self._synthesis.process()
+        if self._separating:
+            for slot, into in enumerate(self._source_spectra):
+                apply(spectrum, masks[slot], into)
+            together = self._full_synthesis.process()
+            out, sources = together[: self.channels], together[self.channels :]
+        else:
+            out = self._synthesis.process()
         if self._up is not None:
             out = self._up.process(out)
         self._ready.write(self._limiter.process(out))
         if self._separating:
-            for slot, into in enumerate(self._source_spectra):
-                apply(spectrum, masks[slot], into)
-            sources = self._source_synthesis.process()
             if self._source_up is not None:
                 sources = self._source_up.process(sources)
             self._sources_ready.write(sources)
@@ -343,7 +346,7 @@ class Engine:
         self._bypass_fade.restart(self._bypassed)
         for rendering in self._renderings:
             rendering.restart()
-        for part in (self._analysis, self._synthesis, self._source_synthesis, self._limiter, self._down, self._up):
+        for part in (self._analysis, self._full_synthesis, self._limiter, self._down, self._up):
             if part is not None:
                 part.reset()
         if self._source_up is not None:

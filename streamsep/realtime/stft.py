@@ -4,6 +4,7 @@ A frame looks back over `window` samples, but only its last `synthesis` samples 
 of the short window and the frequency resolution that of the long one (Mauler & Martin 2007). Lengths are in samples.
 """
 
+import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,12 +109,24 @@ class Synthesis:
         self._tapers = np.tile(synthesis_taper(window, synthesis, hop), (lanes, 1))  # in full, as in Analysis
         self.masked = np.zeros((lanes, window // 2 + 1), np.complex128)
         self._frame = np.zeros((lanes, window))
-        self._newest = self._frame[:, -synthesis:]
         self._sum = np.zeros((lanes, synthesis))  # of all frames so far, over the samples that the newest one reaches
-        self._complete, self._unfinished = self._sum[:, :hop], self._sum[:, hop:]
         self._before = np.zeros((lanes, synthesis))  # the sum of the frames before it; silent in the last hop
-        self._begun = self._before[:, :-hop]
         self._out = np.zeros((lanes, hop))
+        self._name_parts()
+
+    def first(self, lanes: int) -> "Synthesis":
+        """The synthesis of the first lanes alone. Both share their memory: in a hop, call one or the other."""
+        part = copy.copy(self)
+        part._tapers, part.masked, part._frame = self._tapers[:lanes], self.masked[:lanes], self._frame[:lanes]
+        part._sum, part._before, part._out = self._sum[:lanes], self._before[:lanes], self._out[:lanes]
+        part._name_parts()
+        return part
+
+    def _name_parts(self) -> None:
+        synthesis, hop = self._sum.shape[1], self._out.shape[1]
+        self._newest = self._frame[:, -synthesis:]
+        self._complete, self._unfinished = self._sum[:, :hop], self._sum[:, hop:]
+        self._begun = self._before[:, :-hop]
 
     @audio_thread
     def process(self) -> Samples:
