@@ -21,6 +21,7 @@ class About:
     title: str
     use: str
     failures: tuple[str, ...]
+    course: str = ""  # of the training, where the weights did not come from one run of the recipe
 
 
 ABOUT = {
@@ -38,6 +39,11 @@ ABOUT = {
             "Its voices read, spell or act, most in English, some in German; shouting, whispering and children are "
             "rare.",
         ),
+        "These weights did not come from one run of this recipe. The first 2,200 steps, at a learning rate of 1e-3, "
+        "heard recorded noise as it is; then noise was varied, with babble and made noises among it, and from step "
+        "2,700 whines and beeps, up to step 3,700. From there two runs of 720 steps, seeds 11 and 12, whose recipe is "
+        "below, went on, and their weights were averaged. A run of configs/train/noise.yaml from the start has not "
+        "been tried.",
     ),
     "music": About(
         ("vocals", "accompaniment"),
@@ -114,6 +120,7 @@ def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], p
     recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())
     agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in parity.items())
     failures = "\n".join(f"- {failure}" for failure in about.failures)
+    course = f"{about.course}\n\n" if about.course else ""
     return f"""# {manifest.domain}: {about.title}
 
 Version {manifest.version}. A causal recurrent chimera network: masks and {manifest.embedding_dims}-dimensional
@@ -152,7 +159,7 @@ What the recipe draws from, training split only.
 
 ## Recipe
 
-{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+{course}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
 """
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tiny_data import make_data, write_list
 
 from export import train
+from export.average import average
 from export.corpus import RATE, Clips
 from export.frontend import FrontEnd
 from export.losses import deep_clustering, error_ratio_db, phase_sensitive
@@ -191,6 +192,16 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(
     for part in ("net", "average"):
         for name, tensor in whole[part].items():
             assert torch.equal(tensor, stopped[part][name]), (part, name)
+
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"seed": 2}))
+    run("other")
+    other = torch.load(tmp_path / "other" / "last.pt", weights_only=True)
+    both = average([whole, other])
+    for name, tensor in both["average"].items():
+        assert torch.allclose(tensor.double(), (whole["average"][name].double() + other["average"][name]) / 2)
+    with pytest.raises(ValueError, match="dims"):
+        average([whole, other | {"recipe": other["recipe"] | {"dims": 5}}])
+
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(recipe | {"hidden": 9}))
     with pytest.raises(SystemExit, match="another recipe"):
         run("whole")

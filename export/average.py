@@ -1,0 +1,50 @@
+"""One model from several runs that began at the same weights: python -m export.average A.pt B.pt -o C.pt.
+
+The mean of the weights is often better than any of them (Wortsman et al. 2022, "model soups"), and runs on several
+machines or cores need not talk to each other for it.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from export.train import save
+
+
+def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
+    """A checkpoint to release, whose averaged weights are the mean of theirs; the rest is the first one's.
+
+    Raises ValueError when their recipes differ in more than the seed.
+    """
+    first = checkpoints[0]
+    for other in checkpoints[1:]:
+        if differing := [
+            key for key in first["recipe"] if key != "seed" and first["recipe"][key] != other["recipe"][key]
+        ]:
+            raise ValueError(f"these runs have different recipes: {differing}")
+    mean = {
+        name: torch.stack([checkpoint["average"][name].double() for checkpoint in checkpoints])
+        .mean(0)
+        .to(tensor.dtype)
+        for name, tensor in first["average"].items()
+    }
+    return first | {"average": mean}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("checkpoints", type=Path, nargs="+")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    options = parser.parse_args()
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    save(
+        options.out,
+        average([torch.load(path, map_location="cpu", weights_only=True) for path in options.checkpoints]),
+    )
+
+
+if __name__ == "__main__":
+    main()
