@@ -42,8 +42,8 @@ ABOUT = {
         "These weights did not come from one run of this recipe. The first 2,200 steps, at a learning rate of 1e-3, "
         "heard recorded noise as it is; then noise was varied, with babble and made noises among it, and from step "
         "2,700 whines and beeps, up to step 3,700. From there two runs of 720 steps, seeds 11 and 12, whose recipe "
-        "is below, went on, and their weights were averaged. A run of configs/train/noise.yaml from the start has not "
-        "been tried.",
+        "is below, went on, and their weights were averaged. A run of configs/train/noise.yaml from the start has "
+        "not been tried.",
     ),
     "music": About(
         ("vocals", "accompaniment"),
