@@ -14,9 +14,10 @@ from small_bank import DOMAINS, make_bank
 from typer.testing import CliRunner
 
 import streamsep
+from streamsep.audio.live import collector_frozen
 from streamsep.bench.hop import Shim, time_deadline_case, time_stages, traced_peak
 from streamsep.bench.stimulus import as_blocks, lively_noise
-from streamsep.bench.timing import figures, no_collections, one_core, time_calls
+from streamsep.bench.timing import figures, one_core, time_calls
 from streamsep.cli.main import app
 
 PERCENTILES = ["p50_ms", "p99_ms", "p999_ms", "max_ms"]
@@ -103,7 +104,7 @@ def test_a_precision_that_is_none_is_said() -> None:
 def test_the_quiet_place_leaves_no_trace() -> None:
     enabled, frozen = gc.isenabled(), gc.get_freeze_count()
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
-    with one_core() as core, no_collections():
+    with one_core() as core, collector_frozen():
         assert not gc.isenabled()
         if cores is not None:
             assert os.sched_getaffinity(0) == {core} <= cores

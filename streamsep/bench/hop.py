@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from streamsep.arrays import Array, Block, Samples, Spectrum
-from streamsep.bench.timing import Nanoseconds, no_collections, time_calls
+from streamsep.audio.live import collector_frozen
+from streamsep.bench.timing import Nanoseconds, time_calls
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.stft import Analysis, FrontEnd
@@ -83,7 +84,7 @@ def time_deadline_case(engine: Engine, blocks: Block, warm_up: int) -> Nanosecon
     for block in blocks[:warm_up]:
         engine.process(block)
     wanted = first
-    with no_collections():
+    with collector_frozen():
         for index, block in enumerate(blocks[warm_up:]):
             if engine.domain == wanted:
                 wanted = second if wanted == first else first

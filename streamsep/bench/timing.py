@@ -1,6 +1,5 @@
 """Clock readings to figures, and a place quiet enough to take them."""
 
-import gc
 import os
 import sys
 import time
@@ -12,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.arrays import Array
+from streamsep.audio.live import collector_frozen
 
 Nanoseconds = NDArray[np.int64]
 
@@ -53,21 +53,6 @@ def one_core() -> Iterator[int | None]:
         os.sched_setaffinity(0, allowed)
 
 
-@contextmanager
-def no_collections() -> Iterator[None]:
-    """No garbage collection in here, as in live sound."""
-    enabled = gc.isenabled()
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if enabled:
-            gc.enable()
-
-
 def time_calls(call: Callable[[Array], object], blocks: Array, warm_up: int) -> Nanoseconds:
     """What each call(block) took, after the first `warm_up` blocks, which are not counted.
 
@@ -76,7 +61,7 @@ def time_calls(call: Callable[[Array], object], blocks: Array, warm_up: int) -> 
     took = np.zeros(len(blocks) - warm_up, np.int64)
     for block in blocks[:warm_up]:
         call(block)
-    with no_collections():
+    with collector_frozen():  # as in live sound
         for index, block in enumerate(blocks[warm_up:]):
             began = clock()
             call(block)
