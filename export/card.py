@@ -25,6 +25,30 @@ class About:
 
 
 ABOUT = {
+    "speech": About(
+        ("talker", "talker"),
+        "talker | talker",
+        "Two people who talk at once, live, at 8 ms of algorithmic latency, for listening and for experiments. It is "
+        "no medical device.",
+        (
+            "Which talker comes out of which slot is decided by the sound; after a pause they may change places.",
+            "Two talkers of the same sex, and like voices above all, are told apart much less well.",
+            "A third talker, noise and music go to either slot.",
+            "Its voices read, spell or act, most in English, some in German; children and whispering are rare.",
+        ),
+    ),
+    "environment": About(
+        ("event", "event"),
+        "event | event",
+        "Two everyday sounds at once (animals, tools, weather, bells, vehicles), live, at 8 ms of algorithmic "
+        "latency, for experiments.",
+        (
+            "Which event comes out of which slot is decided by the sound and may change after a pause.",
+            "Two sounds of one kind, and two that are both noise-like (rain and sea), can hardly be told apart.",
+            "Its recordings are short (5 s) and few of each kind; a sound unlike all of them may be split over both.",
+            "Speech and music are not among its kinds.",
+        ),
+    ),
     "noise": About(
         ("speech", "noise"),
         "speech | noise",

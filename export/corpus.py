@@ -74,11 +74,23 @@ class Clips:
             Clip(row["path"], row["group"], row["corpus"], row["licence"], int(start), int(length))
             for row, start, length in zip(rows, starts, lengths, strict=True)
         ]
+        self.groups: dict[str, list[Clip]] = {}
+        for clip in self.clips:
+            self.groups.setdefault(clip.group, []).append(clip)
         self._probability = lengths / lengths.sum()
 
     def draw(self, rng: np.random.Generator) -> Clip:
         """One clip, longer ones more often, so that every second of sound is drawn alike."""
         return self.clips[rng.choice(len(self.clips), p=self._probability)]
+
+    def draw_two(self, rng: np.random.Generator) -> tuple[Clip, Clip]:
+        """Two clips of different groups: two talkers, two kinds of event. Raises ValueError when all are of one."""
+        if len(self.groups) < 2:
+            raise ValueError(f"two different groups are needed, all clips are of {next(iter(self.groups))!r}")
+        first = second = self.draw(rng)
+        while second.group == first.group:
+            second = self.draw(rng)
+        return first, second
 
     def read(self, clip: Clip, start: int, samples: int) -> NDArray[np.float32]:
         """(samples,) from `start` on, silence past the clip's end."""
@@ -88,15 +100,16 @@ class Clips:
         out /= FULL_SCALE
         return out
 
-    def excerpt(self, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:
-        """(samples,) of sound: a random stretch of a random clip; short clips are joined with others until it is
-        full."""
-        clip = self.draw(rng)
+    def excerpt(self, rng: np.random.Generator, samples: int, clip: Clip | None = None) -> NDArray[np.float32]:
+        """(samples,) of sound: a random stretch of a clip, a random one by default; a short clip is followed by
+        others of its group until it is full."""
+        clip = clip or self.draw(rng)
         if clip.length >= samples:
             return self.read(clip, int(rng.integers(clip.length - samples + 1)), samples)
         out = self.read(clip, 0, samples)
         rest = samples - clip.length
         gap = int(rng.integers(0, min(rest, RATE // 4) + 1))
         if rest - gap > 0:
-            out[clip.length + gap :] = self.excerpt(rng, rest - gap)
+            kin = self.groups[clip.group]
+            out[clip.length + gap :] = self.excerpt(rng, rest - gap, kin[rng.integers(len(kin))])
         return out

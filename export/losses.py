@@ -1,5 +1,7 @@
 """What the networks are trained on. Every loss is a mean over the batch; smaller is better."""
 
+from itertools import permutations
+
 import torch
 from torch import Tensor
 
@@ -20,14 +22,42 @@ def deep_clustering(embeddings: Tensor, owners: Tensor, weights: Tensor) -> Tens
     return (energy(v, v) - 2 * energy(v, y) + energy(y, y)).mean()
 
 
-def error_ratio_db(error: Tensor, source: Tensor, mixture: Tensor, limit: float = 1e-3) -> Tensor:
-    """(batch, samples) each -> mean of 10 log10 |error|^2 / |source|^2, in dB: minus the signal-to-noise ratio.
+def error_ratios_db(estimates: Tensor, heard: Tensor, mixture: Tensor, limit: float = 1e-3) -> Tensor:
+    """10 log10 |error|^2 / |source|^2 of every estimate held against every source: minus the signal-to-noise ratio.
 
-    Both energies are softened by `limit` times the mixture's: nothing is gained below -30 dB, and a source that is
-    silent asks for silence and not for the impossible.
+    estimates, heard: (batch, sources, samples); mixture: (batch, samples) -> (batch, estimates, sources), in dB. Both
+    energies are softened by `limit` times the mixture's: nothing is gained below -30 dB, and a source that is silent
+    asks for silence and not for the impossible.
     """
-    soft = limit * mixture.square().sum(-1) + 1e-9
-    return (10 * torch.log10((error.square().sum(-1) + soft) / (source.square().sum(-1) + soft))).mean()
+    soft = limit * mixture.square().sum(-1)[:, None, None] + 1e-9
+    error = (estimates[:, :, None] - heard[:, None]).square().sum(-1)
+    return 10 * torch.log10((error + soft) / (heard.square().sum(-1)[:, None] + soft))
+
+
+def best_order(cost: Tensor) -> Tensor:
+    """(batch, estimates, sources) -> (batch, estimates): the source of every estimate, for the least sum of costs.
+
+    Over all permutations (Kolbaek et al. 2017, utterance-level).
+    """
+    slots = range(cost.shape[1])
+    orders = torch.tensor(list(permutations(slots)), device=cost.device)  # (orders, estimates)
+    sums = cost[:, torch.arange(len(slots), device=cost.device), orders].sum(-1)  # (batch, orders)
+    return orders[sums.argmin(-1)]
+
+
+def whitened_k_means(embeddings: Tensor, owners: Tensor, weights: Tensor) -> Tensor:
+    """How far the embeddings, whitened, are from being told apart by their owner, in [0, 1] or so; shapes as above.
+
+    1 - tr[(V'V)^-1 V'Y (Y'Y)^-1 Y'V] / sources, weighted points (Wang, Le Roux & Hershey 2018): scale and
+    skew of the embeddings do not matter, so it pulls harder than the classic form where clusters are already apart.
+    """
+    root = (weights / weights.sum(-1, keepdim=True).clamp_min(1e-12)).sqrt()[..., None]
+    v, y = embeddings * root, owners * root
+    dims, sources = v.shape[-1], y.shape[-1]
+    spread = v.transpose(1, 2) @ v + 1e-4 / dims * torch.eye(dims, device=v.device)
+    sizes = y.square().sum(1).clamp_min(1e-6)  # (batch, sources)
+    cross = v.transpose(1, 2) @ y / sizes.sqrt()[:, None]
+    return (1 - (cross * torch.linalg.solve(spread, cross)).sum((1, 2)) / sources).mean()
 
 
 def phase_sensitive(masks: Tensor, sources: Tensor, mixture: Tensor, power: float = 0.3) -> Tensor:

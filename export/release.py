@@ -89,6 +89,7 @@ def describe(
         synthesis_window=recipe.synthesis,
         hop=recipe.hop,
         sources=ABOUT[recipe.recipe].sources,
+        symmetric=RECIPES[recipe.recipe].symmetric,
         embedding_dims=recipe.dims,
         states=net.shape.state_shapes(),
         training=Training(data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps),

@@ -13,13 +13,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 import yaml
 from torch import Tensor
 
 from export.frontend import FrontEnd
-from export.losses import deep_clustering, error_ratio_db, phase_sensitive
+from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive
 from export.mixtures import RECIPES
 from export.networks import Chimera, Shape
 from streamsep.evaluation.lists import mixtures
@@ -76,21 +75,29 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def loss_of(
-    recipe: Recipe, net: Chimera, front: FrontEnd, sources: Tensor, offset: int
+    recipe: Recipe, net: Chimera, front: FrontEnd, sources: Tensor, offset: int, symmetric: bool
 ) -> tuple[Tensor, dict[str, float]]:
-    """sources: (batch, sources, samples) -> the loss to minimise and its parts for the log."""
+    """sources: (batch, sources, samples) -> the loss to minimise and its parts for the log.
+
+    symmetric: the slots are of one kind, so each example's sources go to the slots where they fit best.
+    """
     mixture = sources.sum(1)
     with torch.no_grad():
         spectra = front.analyse(sources)  # (batch, sources, frames, bins)
         mixed = spectra.sum(1)
-        heard = front.synthesise(spectra[:, 0])
+        heard = front.synthesise(spectra)
     with torch.autocast(sources.device.type, torch.bfloat16):
         trunk, _ = net(torch.view_as_real(mixed), net.start(len(sources)))
         masks = net.masks(trunk)
         some = slice(offset % recipe.embedding_every, None, recipe.embedding_every)
         embeddings = net.embeddings(trunk[:, some])
-    error = front.synthesise(masks[:, :, 0] * mixed) - heard  # the other source's is its negative: masks add up to 1
-    ratio = (error_ratio_db(error, sources[:, 0], mixture) + error_ratio_db(error, sources[:, 1], mixture)) / 2
+    estimates = front.synthesise(masks[:, :, :-1].transpose(1, 2) * mixed[:, None])
+    rest = heard.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)  # masks add up to 1
+    ratios = error_ratios_db(torch.cat([estimates, rest], 1), heard, mixture)
+    order = best_order(ratios.detach()) if symmetric else torch.arange(sources.shape[1]).expand(len(sources), -1)
+    order = order.to(sources.device)
+    ratio = ratios.gather(2, order[:, :, None]).mean()
+    spectra = spectra.gather(1, order[:, :, None, None].expand(spectra.shape))  # as the slots are
     owners = torch.nn.functional.one_hot(spectra[:, :, some].abs().argmax(1), sources.shape[1]).float()
     clustering = deep_clustering(embeddings.flatten(1, 2), owners.flatten(1, 2), mixed[:, some].abs().flatten(1))
     few = slice(offset % 4, None, 4)
@@ -100,16 +107,18 @@ def loss_of(
 
 
 @torch.no_grad()
-def validate(net: Chimera, front: FrontEnd, lists: list[Tensor]) -> float:
-    """Mean SI-SDR improvement in dB over the validation mixtures and both slots."""
-    gains = []
+def validate(net: Chimera, front: FrontEnd, lists: list[Tensor], symmetric: bool) -> float:
+    """Mean SI-SDR improvement in dB over the validation list and all slots, symmetric ones in their best order."""
+    improvements = []
     for sources in lists:
         mixed = front.analyse(sources.sum(0))[None]
         trunk, _ = net(torch.view_as_real(mixed), net.start(1))
         estimates = front.synthesise(net.masks(trunk)[0].transpose(0, 1) * mixed)
-        for estimate, source in zip(estimates, sources, strict=True):
-            gains.append(si_sdr_db(estimate, source) - si_sdr_db(sources.sum(0), source))
-    return float(np.mean(gains))
+        figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
+        order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))
+        before = torch.tensor([si_sdr_db(sources.sum(0), source) for source in sources])
+        improvements.append(figures.gather(1, order[:, None]).mean() - before.mean())
+    return float(torch.stack(improvements).mean())
 
 
 def si_sdr_db(estimate: Tensor, source: Tensor) -> float:
@@ -172,7 +181,7 @@ def main() -> None:
             batch = pool.submit(mixer.batch, recipe.seed, step + 2, recipe.batch, samples)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, step)
-            loss, parts = loss_of(recipe, net, front, sources, step)
+            loss, parts = loss_of(recipe, net, front, sources, step, mixer.symmetric)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
@@ -183,7 +192,7 @@ def main() -> None:
             late = (time.monotonic() - began) / 60 > options.minutes
             improvement = math.nan
             if done % recipe.validate_every == 0 or done == recipe.steps or late:
-                improvement = validate(average.module, front, lists)
+                improvement = validate(average.module, front, lists, mixer.symmetric)
                 best = max(best, improvement)
             log.writerow(
                 [done, round(time.monotonic() - began, 1), *(round(part, 4) for part in parts.values()), improvement]

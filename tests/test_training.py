@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 import yaml
 from hypothesis import given, settings
@@ -12,11 +13,23 @@ from hypothesis import strategies as st
 from tiny_data import make_data, write_list
 
 from export import train
+from export.augment import (
+    Rooms,
+    another_speed,
+    colour,
+    faster,
+    pauses,
+    pitched_noise,
+    rms,
+    room,
+    synthetic_noise,
+    tilt,
+)
 from export.average import average
 from export.corpus import RATE, Clips
 from export.frontend import FrontEnd
-from export.losses import deep_clustering, error_ratio_db, phase_sensitive
-from export.mixtures import RECIPES, colour, faster, pitched_noise, rms, room, synthetic_noise, tilt
+from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.mixtures import RECIPES, SpeechMixer
 from export.networks import Chimera, Shape
 from export.parity import speech_like
 from export.to_onnx import export_graph, save
@@ -100,15 +113,39 @@ def test_the_error_ratio_is_minus_the_signal_to_noise_ratio(ratio_db: float, see
     rng = np.random.default_rng(seed)
     source, error = (torch.tensor(rng.normal(size=(1, 8000))) for _ in range(2))
     error = error * source.norm() / error.norm() * 10 ** (-ratio_db / 20)
-    found = error_ratio_db(error, source, source, limit=1e-9)
+    found = error_ratios_db((source + error)[None], source[None], source, limit=1e-9)
     assert abs(float(found) + ratio_db) < 1e-2
 
 
 def test_a_silent_source_asks_for_silence_and_not_for_the_impossible() -> None:
     mixture = torch.ones(1, 100)
     silent = torch.zeros(1, 100)
-    assert float(error_ratio_db(silent, silent, mixture)) == pytest.approx(0)
-    assert float(error_ratio_db(mixture, silent, mixture)) == pytest.approx(30, abs=0.1)
+    assert float(error_ratios_db(silent[None], silent[None], mixture)) == pytest.approx(0)
+    assert float(error_ratios_db(mixture[None], silent[None], mixture)) == pytest.approx(30, abs=0.1)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 4))
+def test_the_best_order_finds_every_estimate_its_source(seed: int, sources: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    heard = torch.randn(3, sources, 400, generator=generator)
+    shuffled = torch.stack([torch.randperm(sources, generator=generator) for _ in heard])
+    estimates = heard.gather(1, shuffled[:, :, None].expand(heard.shape))
+    estimates = estimates + 0.3 * torch.randn(estimates.shape, generator=generator)
+    assert torch.equal(best_order(error_ratios_db(estimates, heard, heard.sum(1))), shuffled)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**31), st.integers(2, 3))
+def test_the_whitened_loss_does_not_mind_skewed_embeddings_and_is_nought_when_owners_are_told_apart(
+    seed: int, sources: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    y = torch.eye(sources)[torch.randint(sources, (2, 300), generator=generator)]
+    w = torch.rand(2, 300, generator=generator) + 0.1
+    skewed = y @ (torch.eye(sources, 5) + 0.3 * torch.rand(sources, 5, generator=generator))
+    assert whitened_k_means(skewed, y, w) < 0.02
+    assert whitened_k_means(torch.randn(2, 300, 5, generator=generator), y, w) > 0.5
 
 
 def test_the_phase_sensitive_loss_is_nought_for_the_target_and_grows_away_from_it() -> None:
@@ -140,11 +177,60 @@ def test_what_varies_a_sound_keeps_its_length_and_makes_it_finite(seed: int, sam
     sound = rng.normal(size=samples).astype(np.float32)
     varied = [tilt(rng, sound), room(rng, sound), colour(rng, sound, 12.0), synthetic_noise(rng, samples)]
     varied += [pitched_noise(rng, samples), faster(rng.normal(size=samples * 3 // 4 + 1), 4, 3, samples)]
+    varied += [pauses(rng, sound), another_speed(rng, lambda wanted: rng.normal(size=wanted), samples, 1.4)]
     for other in varied:
         assert other.shape == (samples,)
         assert np.isfinite(other).all()
         assert rms(other) > 0
         assert not np.array_equal(other, sound)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_some_examples_hold_one_source_or_none_and_none_is_louder_than_full_scale(
+    recipe: str, tmp_path: Path
+) -> None:
+    mixer = RECIPES[recipe](make_data(tmp_path / "data"), "train", tmp_path / "cache")
+    batch = mixer.batch(1, 1, 500, 6000)
+    silent = (np.abs(batch).max(-1) == 0).sum(-1)  # sources of each example
+    assert 0.02 < np.mean(silent == 1) < 0.3  # a beep may have a gap as long as this
+    assert 0 < np.mean(silent == 2) < 0.05
+    assert np.abs(batch.sum(1)).max() < 1
+    level_db = 10 * np.log10(np.square(batch[silent == 0].sum(1)).mean(-1))
+    assert np.ptp(level_db) > 25
+
+
+def test_a_mixture_of_talkers_is_of_two_different_ones(tmp_path: Path) -> None:
+    mixer = SpeechMixer(make_data(tmp_path / "data"), "train", tmp_path / "cache")
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        first, second = mixer.talkers.draw_two(rng)
+        assert first.group != second.group
+    mixer.talkers.groups = {"a.wav": mixer.talkers.clips[:1]}
+    with pytest.raises(ValueError, match=r"a\.wav"):
+        mixer.talkers.draw_two(rng)
+
+
+def test_a_room_keeps_the_direct_sound_where_and_as_loud_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "rir").mkdir()
+    rng = np.random.default_rng(5)
+    response = 0.05 * rng.normal(size=(4000, 2)) * np.exp(-np.arange(4000) / 800)[:, None]
+    response[70] = -0.9  # the direct sound, late, weak and upside down
+    sf.write(tmp_path / "rir" / "room.flac", response, RATE)
+    late = response.copy()
+    late[3000] = 0.99
+    sf.write(tmp_path / "rir" / "late.flac", late, RATE)
+    np.savez(tmp_path / "rir" / "heads.npz", ir=rng.normal(size=(3, 2, 60)) + np.eye(1, 60) * 40, sr=RATE)
+    rooms = Rooms(tmp_path)
+    assert len(rooms.measured) == 2 + 6  # and none of the one that comes too late
+    click = np.zeros(8000, np.float32)
+    click[100] = 1
+    for _ in range(20):
+        heard = rooms.apply(rng, click)
+        assert heard[100] == pytest.approx(1, abs=1e-3)
+        assert np.abs(heard[:100]).max() < 1e-5
+    sf.write(tmp_path / "rir" / "other.flac", response, 44_100)
+    with pytest.raises(ValueError, match=r"other\.flac.*16000.*44100"):
+        Rooms(tmp_path)
 
 
 def test_clips_come_from_the_cache_as_they_were_decoded(tmp_path: Path) -> None:
@@ -153,7 +239,7 @@ def test_clips_come_from_the_cache_as_they_were_decoded(tmp_path: Path) -> None:
     second = Clips(data, "train", ("noise", "event"), tmp_path / "cache")
     assert first.clips == second.clips
     assert np.array_equal(first.samples, second.samples)
-    assert [clip.path for clip in first.clips] == ["c.wav", "d.wav"]
+    assert [clip.path for clip in first.clips] == ["c.wav", "d.wav", "j.wav"]
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ ROWS = [
     ("e.vocals.wav", "MIR-1K", "vocals", "train", "none | for research"),
     ("e.accompaniment.wav", "MIR-1K", "accompaniment", "train", "none | for research"),
     ("f.wav", "Band", "instrument", "train", "MIT"),
+    ("i.wav", "AN4", "talker", "train", "BSD"),
+    ("j.wav", "Street", "event", "train", "CC0"),
     ("g.wav", "TSP", "talker", "val", "of another split"),
     ("h.wav", "Street", "noise", "val", "of another split"),
 ]
