@@ -65,9 +65,10 @@ ABOUT = {
         ),
         "These weights did not come from one run of this recipe. The first 2,200 steps, at a learning rate of 1e-3, "
         "heard recorded noise as it is; then noise was varied, with babble and made noises among it, and from step "
-        "2,700 whines and beeps, up to step 3,700. From there two runs of 720 steps, seeds 11 and 12, whose recipe "
-        "is below, went on, and their weights were averaged. A run of configs/train/noise.yaml from the start has "
-        "not been tried.",
+        "2,700 whines and beeps, up to step 3,700. From there two runs of 720 steps, seeds 11 and 12, went on, and "
+        "their weights were averaged. From that average the run below went on for 2,800 steps, without "
+        "measured rooms and other speeds of the voice. A run of configs/train/noise.yaml from the start has not "
+        "been tried.",
     ),
     "music": About(
         ("vocals", "accompaniment"),
@@ -138,8 +139,10 @@ def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], p
     figures = "Not measured yet."
     if manifest.metrics:
         figures = (
-            "Mean and, in brackets, its 95 % interval, clustered by clip. `si_sdri_db` is the improvement of the "
-            "scale-invariant signal-to-distortion ratio in dB, through the whole engine.\n\n"
+            "Mean and, in brackets, its 95 % interval, clustered by clip. `int8` and `fp32` are the model through "
+            "the whole engine, `mixture` is the mixture itself. `si_sdr_db` and `sdr_db` are the scale-invariant and "
+            "the BSS-eval signal-to-distortion ratios, with `i` their improvements; of speech, `stoi` and `estoi` "
+            "say how much can be understood and `pesq` (wide band) how it sounds.\n\n"
             + table(["figure", "value"], [[f"`{key}`", figure(value)] for key, value in manifest.metrics.items()])
         )
     recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())

@@ -1,22 +1,33 @@
 """Clips of one role and split as one long int16 array: decoded once, kept in a cache, drawn from at random.
 
-The folder is described by its `manifest.csv` (path, domain, corpus, group, role, split, seconds, licence);
-everything is mono at one sample rate. Decoding is what costs, so it happens once, in parallel, into `runs/cache/`.
+The folder is described by its `manifest.csv`, a row a clip: path (absolute, or relative to the folder), domain,
+corpus, group, role, split, seconds, licence, and where a corpus needs them
+- minus: a second path, whose sound is taken from the first's: noise is noisy less clean speech, accompaniment the
+  mixture less the vocals;
+- song: what the parts of one song share. Without it, it is the path less the role: NAME.vocals.opus, NAME.bass.opus.
+Decoding, to mono at 16 kHz, is what costs, so it happens once, in parallel, into `runs/cache/`, at 115 MB an hour.
 """
 
 import csv
 import hashlib
 import json
+import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile as sf
 from numpy.typing import NDArray
+
+from export import recordings
 
 RATE = 16_000
 FULL_SCALE = 32_767
+
+
+class NoClipsError(ValueError):
+    """The manifest names no clip of the roles and split that were asked for."""
 
 
 @dataclass(frozen=True)
@@ -27,25 +38,73 @@ class Clip:
     group: str
     corpus: str
     licence: str
+    song: str
     start: int
     length: int
 
 
-def decode(path: Path) -> NDArray[np.int16]:
-    """(samples,), as int16. Raises ValueError when the file is not mono at 16 kHz."""
-    samples, rate = sf.read(path, dtype="float32", always_2d=True)
-    if rate != RATE or samples.shape[1] != 1:
-        raise ValueError(f"{path}: expected mono at {RATE} Hz, got {samples.shape[1]} channels at {rate} Hz")
-    return np.round(np.clip(samples[:, 0], -1, 1) * FULL_SCALE).astype(np.int16)
+def decode(path: Path, minus: Path | None = None) -> NDArray[np.int16]:
+    """(samples,), mono at 16 kHz, `minus` taken away. Raises ValueError naming the file that cannot be read."""
+    samples = recordings.read(path, RATE, minus)
+    return np.round(np.clip(samples, -1, 1) * FULL_SCALE).astype(np.int16)
+
+
+def _decoded(data: Path, rows: list[dict[str, str]], cache: Path) -> tuple[NDArray[np.int16], NDArray[np.int64]]:
+    """All samples in a row, on disk, and each clip's length.
+
+    Taken from the cache as long as the files' names in the manifest, sizes and times of change are the same.
+    """
+    sources = [(row["path"], row.get("minus") or None) for row in rows]
+    key = hashlib.sha256(json.dumps([_fingerprint(data, name) for pair in sources for name in pair]).encode())
+    samples_file, lengths_file = (cache / f"{key.hexdigest()[:16]}.{kind}" for kind in ("int16", "lengths"))
+    if not lengths_file.is_file():
+        cache.mkdir(parents=True, exist_ok=True)
+        print(f"decoding {len(sources)} clips, once, into {samples_file}", flush=True)
+        paths = [(data / path, minus and data / minus) for path, minus in sources]
+        with ThreadPoolExecutor() as pool:  # the decoder lets go of the interpreter
+            lengths = _write_whole(samples_file, pool.map(lambda pair: decode(*pair), paths))
+        _write_whole(lengths_file, [np.array(lengths, np.int64)])  # last: it says the other is whole
+    return np.memmap(samples_file, np.int16, "r"), np.fromfile(lengths_file, np.int64)
+
+
+def _fingerprint(data: Path, name: str | None) -> tuple[str, int, int] | None:
+    """What changes when the file does. Raises ValueError when there is none."""
+    if name is None:
+        return None
+    try:
+        facts = recordings.file_of(data / name).stat()
+    except OSError as error:
+        raise ValueError(f"{data / name}: {error.strerror}; {data / 'manifest.csv'} names it") from None
+    return name, facts.st_size, facts.st_mtime_ns
+
+
+def _write_whole(path: Path, arrays: Iterable[NDArray[np.int16] | NDArray[np.int64]]) -> list[int]:
+    """Write them one after the other, all or nothing; returns their lengths. They are never all in memory."""
+    part = path.with_suffix(f"{path.suffix}.{os.getpid()}.part")  # processes that train together may meet here
+    try:
+        with open(part, "wb") as file:
+            lengths = [file.write(array.data) // array.itemsize for array in arrays]
+        part.replace(path)
+        return lengths
+    finally:
+        part.unlink(missing_ok=True)
 
 
 class Clips:
     """All clips of some roles in one split of a data folder, in memory as int16."""
 
     def __init__(
-        self, data: Path, split: str, roles: tuple[str, ...], cache: Path, corpora: tuple[str, ...] = ()
+        self,
+        data: Path,
+        split: str,
+        roles: tuple[str, ...],
+        cache: Path,
+        without: tuple[str, ...] = (),
     ) -> None:
-        """corpora: only these, all when empty. Raises ValueError when the manifest names no such clip."""
+        """without: corpora to leave out.
+
+        Raises NoClipsError when the manifest names no such clip, and ValueError when one cannot be read.
+        """
         manifest = data / "manifest.csv"
         if not manifest.is_file():
             raise ValueError(f"{data}: expected a folder with a manifest.csv, found none")
@@ -53,35 +112,36 @@ class Clips:
             rows = [
                 row
                 for row in csv.DictReader(file)
-                if row["split"] == split and row["role"] in roles and (not corpora or row["corpus"] in corpora)
+                if row["split"] == split and row["role"] in roles and row["corpus"] not in without
             ]
         if not rows:
-            raise ValueError(
-                f"{manifest}: no clip with split {split!r} and role in {roles}, corpus in {corpora or 'any'}"
+            raise NoClipsError(
+                f"{manifest}: no clip with split {split!r} and role in {roles}"
+                + (f", and corpus not in {without}" if without else "")
             )
-        key = hashlib.sha256(json.dumps([row["path"] for row in rows]).encode()).hexdigest()[:16]
-        samples_file, lengths_file = cache / f"{key}.npy", cache / f"{key}.lengths.npy"
-        if not lengths_file.is_file():
-            cache.mkdir(parents=True, exist_ok=True)
-            with ThreadPoolExecutor() as pool:  # the decoder lets go of the interpreter
-                decoded = list(pool.map(decode, [data / row["path"] for row in rows]))
-            np.save(samples_file, np.concatenate(decoded))
-            np.save(lengths_file, np.array([len(clip) for clip in decoded]))  # last: it says the other is whole
-        self.samples: NDArray[np.int16] = np.load(samples_file, mmap_mode="r")
-        lengths = np.load(lengths_file)
+        self.samples, lengths = _decoded(data, rows, cache)
         starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
         self.clips = [
-            Clip(row["path"], row["group"], row["corpus"], row["licence"], int(start), int(length))
+            Clip(
+                row["path"],
+                row["group"],
+                row["corpus"],
+                row["licence"],
+                row.get("song") or row["path"].replace(f".{row['role']}.", "."),
+                int(start),
+                int(length),
+            )
             for row, start, length in zip(rows, starts, lengths, strict=True)
         ]
         self.groups: dict[str, list[Clip]] = {}
         for clip in self.clips:
             self.groups.setdefault(clip.group, []).append(clip)
-        self._probability = lengths / lengths.sum()
+        self._up_to = np.cumsum(lengths / lengths.sum())  # the share of all sound up to each clip's end
+        self._up_to /= self._up_to[-1]
 
     def draw(self, rng: np.random.Generator) -> Clip:
         """One clip, longer ones more often, so that every second of sound is drawn alike."""
-        return self.clips[rng.choice(len(self.clips), p=self._probability)]
+        return self.clips[int(self._up_to.searchsorted(rng.random(), side="right"))]
 
     def draw_two(self, rng: np.random.Generator) -> tuple[Clip, Clip]:
         """Two clips of different groups: two talkers, two kinds of event. Raises ValueError when all are of one."""

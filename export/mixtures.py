@@ -22,11 +22,18 @@ from export.augment import (
     synthetic_noise,
     tilt,
 )
-from export.corpus import Clip, Clips
+from export.corpus import Clip, Clips, NoClipsError
 
-# As clean as the lists' talkers; a third of a PicovoiceBarista clip is speech, and nobody knows whose.
-CLEAN = ("LibriSpeech", "AN4", "EmoDB", "TSP", "VCTK", "CMU-ARCTIC")
+UNCLEAN = ("PicovoiceBarista",)  # a third of a clip is speech, and nobody knows whose
 PEAK = 0.99  # of full scale, so that no mixture is louder than a recording can be
+
+
+def clips_if_any(data: Path, split: str, roles: tuple[str, ...], cache: Path) -> Clips | None:
+    """None where the data has no such clips: what a corpus does not have is done without."""
+    try:
+        return Clips(data, split, roles, cache)
+    except NoClipsError:
+        return None
 
 
 class Mixer:
@@ -59,10 +66,10 @@ class Mixer:
         loudest = PEAK / max(float(np.abs(mixture).max()), 1e-6)
         return (sources * np.float32(min(wanted, loudest))).astype(np.float32)
 
-    def batch(self, seed: int, step: int, size: int, samples: int) -> NDArray[np.float32]:
-        """(batch, sources, samples)."""
-        rng = np.random.default_rng([seed, step])
-        return np.stack([self.example(rng, samples) for _ in range(size)])
+    def batch(self, seed: int, step: int, examples: range, samples: int) -> NDArray[np.float32]:
+        """(examples, sources, samples): some of a step's examples, each with a generator of its own, so that several
+        processes can share a batch."""
+        return np.stack([self.example(np.random.default_rng([seed, step, i]), samples) for i in examples])
 
 
 class SpeechMixer(Mixer):
@@ -71,7 +78,7 @@ class SpeechMixer(Mixer):
     symmetric = True
 
     def __init__(self, data: Path, split: str, cache: Path) -> None:
-        self.talkers = Clips(data, split, ("talker",), cache, CLEAN)
+        self.talkers = Clips(data, split, ("talker",), cache, without=UNCLEAN)
         self.rooms = Rooms(data)
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
@@ -97,10 +104,14 @@ class NoiseMixer(Mixer):
     snr_db = (-6.0, 11.0)
 
     def __init__(self, data: Path, split: str, cache: Path) -> None:
-        self.talkers = Clips(data, split, ("talker",), cache, CLEAN)
-        self.noises = Clips(data, split, ("noise",), cache)
-        self.events = Clips(data, split, ("event",), cache)
-        self.instruments = Clips(data, split, ("instrument",), cache)
+        self.talkers = Clips(data, split, ("talker",), cache, without=UNCLEAN)
+        self.noises = clips_if_any(data, split, ("noise",), cache)
+        self.events = clips_if_any(data, split, ("event",), cache)
+        self.instruments = clips_if_any(data, split, ("instrument",), cache)
+        recorded = self.noises or self.events
+        if recorded is None:
+            raise ValueError(f"{data / 'manifest.csv'}: no clip with split {split!r} and role noise or event")
+        self._recorded = recorded  # there is always this one
         self.rooms = Rooms(data)
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
@@ -130,6 +141,8 @@ class NoiseMixer(Mixer):
             voices = int(rng.integers(3, 8))
             return colour(rng, np.sum([self.talkers.excerpt(rng, samples) for _ in range(voices)], 0), 6.0)
         clips = self.noises if kind < 0.7 else self.events if kind < 0.94 else self.instruments
+        if clips is None:
+            clips = self._recorded
         return colour(rng, another_speed(rng, lambda wanted: clips.excerpt(rng, wanted), samples, 1.5), 12.0)
 
 
@@ -139,18 +152,18 @@ class MusicMixer(Mixer):
     snr_db = (-3.5, 3.5)
 
     def __init__(self, data: Path, split: str, cache: Path) -> None:
-        self.vocals = Clips(data, split, ("vocals",), cache, ("MIR-1K",))
-        self.accompaniments = Clips(data, split, ("accompaniment",), cache, ("MIR-1K",))
-        self.instruments = Clips(data, split, ("instrument", "other", "drums", "bass"), cache)
-        partner = {clip.path: clip for clip in self.accompaniments.clips}
+        self.vocals = Clips(data, split, ("vocals",), cache)
+        self.accompaniments = Clips(data, split, ("accompaniment",), cache)
+        self.instruments = clips_if_any(data, split, ("instrument", "other", "drums", "bass"), cache)
+        partner = {(clip.corpus, clip.song): clip for clip in self.accompaniments.clips}
         self.rooms = Rooms(data)
         self.pairs = [
-            (clip, partner[other])
+            (clip, partner[clip.corpus, clip.song])
             for clip in self.vocals.clips
-            if (other := clip.path.replace(".vocals.", ".accompaniment.")) in partner
+            if (clip.corpus, clip.song) in partner
         ]
         if not self.pairs:
-            raise ValueError(f"{data}: no NAME.vocals beside NAME.accompaniment in split {split!r}")
+            raise ValueError(f"{data}: no song with vocals and accompaniment in split {split!r}")
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
         """Half the time one song's own pair, else any vocals over any accompaniment."""
@@ -161,7 +174,7 @@ class MusicMixer(Mixer):
             backing = another_speed(rng, lambda wanted: self.accompaniments.excerpt(rng, wanted), samples, 1.2)
             if rng.random() < 0.3:
                 vocals = self.rooms.apply(rng, vocals)
-            if rng.random() < 0.3:
+            if self.instruments and rng.random() < 0.3:
                 extra = self.instruments.excerpt(rng, samples)
                 backing = backing + extra * np.float32(rms(backing) / max(rms(extra), 1e-5) * rng.uniform(0.2, 0.8))
         if rng.random() < 0.5:
@@ -191,7 +204,7 @@ class EnvironmentMixer(Mixer):
 
     def __init__(self, data: Path, split: str, cache: Path) -> None:
         self.events = Clips(data, split, ("event",), cache)
-        self.noises = Clips(data, split, ("noise",), cache)
+        self.noises = clips_if_any(data, split, ("noise",), cache)
         self.rooms = Rooms(data)
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
@@ -202,7 +215,7 @@ class EnvironmentMixer(Mixer):
             other = synthetic_noise(rng, samples)
         elif kind < 0.1:
             other = pitched_noise(rng, samples)
-        elif kind < 0.2:
+        elif kind < 0.2 and self.noises:
             other = self.event(rng, self.noises, self.noises.draw(rng), samples)
         else:
             other = self.event(rng, self.events, second, samples)

@@ -1,9 +1,11 @@
-"""Do the exported graphs compute what the training network computes, and what do 8 bits cost?
+"""Do the exported graphs compute what the training network computes, what do 8 bits cost, and what a hop?
 
 The graphs are run by the run-time's own loader, as it runs them: one frame at a time, and many frames at once.
 """
 
-from collections.abc import Iterable
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,9 +17,11 @@ from export.frontend import FrontEnd
 from export.networks import Chimera
 from streamsep.evaluation.lists import Mixture
 from streamsep.evaluation.metrics import si_sdr_db
-from streamsep.models.loader import Batch
+from streamsep.models.loader import Batch, open_graph, read_manifest
 
 TOLERANCE = 1e-4  # of the reference's peak, float32 graphs
+HOPS = 1000  # of each graph that are timed
+TURN = 50  # hops of one graph before it is the next one's turn; the first few find the caches full of another graph
 
 Sound = NDArray[np.float32]  # (samples,)
 Frames = NDArray[np.complex64]  # (frames, bins)
@@ -113,3 +117,24 @@ def prices_db(front: FrontEnd, exact: Batch, cheap: Batch, mixtures: Iterable[Mi
         spectra = torch.from_numpy(masks.swapaxes(1, 2) * frames)  # (graphs, sources, frames, bins)
         found.append(price_db(mixture.sources, *front.synthesise(spectra).numpy()))
     return found
+
+
+def times_per_hop_ms(paths: Sequence[Path]) -> list[float]:
+    """Median time of one hop of each graph, step or look-back, bound as in the engine.
+
+    Of many hops of sound, and the graphs take turns, so that whatever else the machine does slows all of them.
+    """
+    graphs, sounds = [], []
+    for path in paths:
+        manifest = read_manifest(path)
+        graphs.append(open_graph(path, manifest.graph)[1])
+        front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
+        sounds.append(analyse(front, speech_like(np.random.default_rng(0), HOPS * manifest.hop / RATE)))
+    times = np.zeros((len(paths), HOPS))
+    for first in range(0, HOPS, TURN):
+        for graph, frames, found in zip(graphs, sounds, times, strict=True):
+            for hop in range(first, first + TURN):
+                began = time.perf_counter_ns()
+                graph.run(frames[hop : hop + 1])
+                found[hop] = time.perf_counter_ns() - began
+    return [float(median) for median in np.median(times, axis=1) / 1e6]

@@ -1,4 +1,4 @@
-"""A checkpoint to shipped files: python -m export.release runs/noise/last.pt --data DIR --out streamsep/models/zoo.
+"""A checkpoint to shipped files: python -m export.release runs/noise/best.pt --data DIR --out streamsep/models/zoo.
 
 Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
 it is written elsewhere and the float32 graphs have been found equal to the training network. Each file is replaced
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from export.card import ABOUT, CHECKSUMS, card, checksums, notes, weights_licence
+from export.centres import warm_starts
 from export.corpus import RATE, Clips
 from export.frontend import FrontEnd
 from export.mixtures import RECIPES
@@ -32,8 +33,18 @@ from export.parity import (
     prices_db,
     snr_db,
     speech_like,
+    times_per_hop_ms,
 )
-from export.to_onnx import KINDS, count_nodes, count_parameters, export_graph, load_checkpoint, quantise, save
+from export.to_onnx import (
+    KINDS,
+    count_nodes,
+    count_parameters,
+    export_graph,
+    load_checkpoint,
+    made_with,
+    quantise,
+    save,
+)
 from streamsep.evaluation.lists import mixtures
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
@@ -44,10 +55,10 @@ SECONDS = 4.0  # of sound that parity is checked with
 def training_data(recipe: str, data: Path, cache: Path) -> tuple[Corpus, ...]:
     """Minutes by corpus and licence of all the recipe may draw from, as its mixer selects them."""
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for clips in vars(RECIPES[recipe](data, "train", cache)).values():
-        if isinstance(clips, Clips):
-            for clip in clips.clips:
-                seconds[clip.corpus, clip.licence] += clip.length / RATE
+    drawn_from = vars(RECIPES[recipe](data, "train", cache)).values()
+    for clips in {id(clips): clips for clips in drawn_from if isinstance(clips, Clips)}.values():
+        for clip in clips.clips:
+            seconds[clip.corpus, clip.licence] += clip.length / RATE
     return tuple(
         Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
         for (corpus, licence), total in sorted(seconds.items())
@@ -100,6 +111,15 @@ def describe(
     return manifest, net
 
 
+def with_centres(net: Chimera, manifest: Manifest, data: Path, cache: Path, folder: Path) -> Manifest:
+    """The manifest with the centres where clustering live begins, found on training mixtures."""
+    path = folder / "centres.onnx"
+    save(export_graph(net, "look-back"), manifest.model_copy(update={"graph": "look-back"}), path)
+    centres = warm_starts(Batch(path), RECIPES[manifest.domain](data, "train", cache))
+    path.unlink()
+    return manifest.model_copy(update={"centres": centres})
+
+
 def write_graphs(net: Chimera, manifest: Manifest, folder: Path) -> dict[str, Path]:
     """The four graphs with their manifests; paths by "step-fp32" and so on."""
     graphs = {kind: export_graph(net, kind) for kind in KINDS}
@@ -110,7 +130,8 @@ def write_graphs(net: Chimera, manifest: Manifest, folder: Path) -> dict[str, Pa
             path = folder / f"{manifest.domain}-{kind}-{precision}.onnx"
             save(graph, shared.model_copy(update={"graph": kind, "precision": precision}), path)
             paths[f"{kind}-{precision}"] = path
-            print(f"{path.name}: {count_nodes(graph)} operators, {path.stat().st_size / 1e6:.2f} MB")
+            size_mb = path.stat().st_size / 1e6
+            print(f"{path.name}: {count_nodes(graph)} operators, {size_mb:.2f} MB, {made_with(graph)}")
     return paths
 
 
@@ -140,12 +161,14 @@ def release(
     shutil.rmtree(part, ignore_errors=True)  # of a release that was killed
     part.mkdir(parents=True)
     try:
-        paths = write_graphs(net, manifest, part)
+        paths = write_graphs(net, with_centres(net, manifest, data, cache, part), part)
         graphs = {name: Batch(path) for name, path in paths.items()}
         found = errors(net, frames, graphs["step-fp32"], graphs["look-back-fp32"])
         for way, error in found.items():
             print(f"{way}: {error:.1e} of the peak")
         check(found)
+        for path, median_ms in zip(paths.values(), times_per_hop_ms(list(paths.values())), strict=True):
+            print(f"{path.name}: a median hop takes {median_ms:.3f} ms here")
         price = price_of_8_bits(graphs, front, frames, data, manifest.domain)
         print(f"8 bits: {price}")
         files = [(path.name, path.stat().st_size, graphs[name].manifest) for name, path in paths.items()]

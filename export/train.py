@@ -1,70 +1,51 @@
 """Train one domain's chimera network: python -m export.train configs/train/noise.yaml --data DIR --out runs/noise.
 
 One flat loop. Batches are a function of (seed, step) and everything else is in the checkpoint, so a run that was
-killed goes on where its last checkpoint was, by the same command.
+killed, interrupted or out of time goes on where its last checkpoint was, by the same command, as if nothing had been.
+`torchrun --nproc-per-node=N -m export.train ...` shares every batch among N processes of a machine, with the same
+result.
+
+In the --out folder: last.pt to go on from, best.pt with the averaged weights that were best on the validation list,
+and log.csv, which `python -m export.curve` draws.
 """
 
 import argparse
-import csv
 import math
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, fields
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
-from torch import Tensor
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import Tensor, nn
 
+from export.corpus import RATE
 from export.frontend import FrontEnd
-from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive
-from export.mixtures import RECIPES
-from export.networks import Chimera, Shape
+from export.log import Log
+from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.mixtures import RECIPES, Mixer
+from export.networks import Chimera
+from export.processes import Processes, signals_to_stop
+from export.recipe import Recipe
+from streamsep.errors import ConfigError, StreamsepError
 from streamsep.evaluation.lists import mixtures
 
-RATE = 16_000
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A training configuration; the keys are those of configs/train/*.yaml, where they are explained."""
-
-    recipe: str
-    hidden: int
-    layers: int
-    dims: int
-    window: int
-    synthesis: int
-    hop: int
-    seed: int
-    steps: int
-    batch: int
-    seconds: float
-    learning_rate: float
-    embedding_weight: float
-    embedding_every: int
-    mask_weight: float
-    validate_every: int
-
-    @classmethod
-    def read(cls, path: Path) -> "Recipe":
-        """Raises ValueError naming the file and the keys that are unknown or missing."""
-        values = yaml.safe_load(path.read_text())
-        known = {field.name for field in fields(cls)}
-        if wrong := sorted(known.symmetric_difference(values)):
-            raise ValueError(f"{path}: unknown or missing keys {wrong}; the keys are {sorted(known)}")
-        return cls(**values)
-
-    def shape(self) -> Shape:
-        """The size of its network."""
-        return Shape(self.window // 2 + 1, 2, self.hidden, self.layers, self.dims)
+CHECKPOINT_EVERY = 100  # steps; and at every validation
+EMBEDDING_LOSSES = {"classic": deep_clustering, "whitened": whitened_k_means}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Write a checkpoint whole or not at all."""
+    """Write a checkpoint whole or not at all, and to the disk."""
     part = path.with_suffix(".part")
-    torch.save(content, part)
+    with open(part, "wb") as file:
+        torch.save(content, file)
+        file.flush()
+        os.fsync(file.fileno())
     part.replace(path)
 
 
@@ -74,36 +55,51 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def loss_of(
-    recipe: Recipe, net: Chimera, front: FrontEnd, sources: Tensor, offset: int, symmetric: bool
-) -> tuple[Tensor, dict[str, float]]:
-    """sources: (batch, sources, samples) -> the loss to minimise and its parts for the log.
+def bf16_helps(device: torch.device) -> bool:
+    """Whether this machine multiplies matrices of 16-bit floats itself; elsewhere they only cost accuracy."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+
+
+class Objective(nn.Module):
+    """What is minimised: a mean over the batch. A module, so that processes can share the work.
 
     symmetric: the slots are of one kind, so each example's sources go to the slots where they fit best.
     """
-    mixture = sources.sum(1)
-    with torch.no_grad():
-        spectra = front.analyse(sources)  # (batch, sources, frames, bins)
-        mixed = spectra.sum(1)
-        heard = front.synthesise(spectra)
-    with torch.autocast(sources.device.type, torch.bfloat16):
-        trunk, _ = net(torch.view_as_real(mixed), net.start(len(sources)))
-        masks = net.masks(trunk)
-        some = slice(offset % recipe.embedding_every, None, recipe.embedding_every)
-        embeddings = net.embeddings(trunk[:, some])
-    estimates = front.synthesise(masks[:, :, :-1].transpose(1, 2) * mixed[:, None])
-    rest = heard.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)  # masks add up to 1
-    ratios = error_ratios_db(torch.cat([estimates, rest], 1), heard, mixture)
-    order = best_order(ratios.detach()) if symmetric else torch.arange(sources.shape[1]).expand(len(sources), -1)
-    order = order.to(sources.device)
-    ratio = ratios.gather(2, order[:, :, None]).mean()
-    spectra = spectra.gather(1, order[:, :, None, None].expand(spectra.shape))  # as the slots are
-    owners = torch.nn.functional.one_hot(spectra[:, :, some].abs().argmax(1), sources.shape[1]).float()
-    clustering = deep_clustering(embeddings.flatten(1, 2), owners.flatten(1, 2), mixed[:, some].abs().flatten(1))
-    few = slice(offset % 4, None, 4)
-    mask = phase_sensitive(masks[:, few], spectra[:, :, few].transpose(1, 2), mixed[:, few])
-    loss = ratio / 10 + recipe.embedding_weight * clustering + recipe.mask_weight * mask
-    return loss, {"ratio_db": ratio.item(), "clustering": clustering.item(), "mask": mask.item()}
+
+    def __init__(self, recipe: Recipe, net: Chimera, front: FrontEnd, symmetric: bool, bf16: bool) -> None:
+        super().__init__()
+        self.recipe, self.net, self.front, self.symmetric, self.bf16 = recipe, net, front, symmetric, bf16
+        self.clustering = EMBEDDING_LOSSES[recipe.embedding_loss]
+
+    def forward(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
+        """sources: (batch, sources, samples) -> the loss, and its parts for the log: ratio_db, clustering, mask."""
+        recipe, net, front = self.recipe, self.net, self.front
+        mixture = sources.sum(1)
+        with torch.no_grad():
+            spectra = front.analyse(sources)  # (batch, sources, frames, bins)
+            mixed = spectra.sum(1)
+            heard = front.synthesise(spectra)
+        with torch.autocast(sources.device.type, torch.bfloat16, enabled=self.bf16):
+            trunk, _ = net(torch.view_as_real(mixed), net.start(len(sources)))
+            masks = net.masks(trunk)
+            some = slice(step % recipe.embedding_every, None, recipe.embedding_every)
+            embeddings = net.embeddings(trunk[:, some])
+        estimates = front.synthesise(masks[:, :, :-1].transpose(1, 2) * mixed[:, None])
+        rest = heard.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)  # masks add up to 1
+        ratios = error_ratios_db(torch.cat([estimates, rest], 1), heard, mixture)
+        slots = torch.arange(sources.shape[1], device=sources.device).expand(len(sources), -1)
+        order = best_order(ratios.detach()) if self.symmetric else slots
+        ratio = ratios.gather(2, order[:, :, None]).mean()
+        spectra = spectra.gather(1, order[:, :, None, None].expand(spectra.shape))  # as the slots are
+        owners = nn.functional.one_hot(spectra[:, :, some].abs().argmax(1), sources.shape[1]).float()
+        weights = mixed[:, some].abs().flatten(1)
+        clustering = self.clustering(embeddings.flatten(1, 2), owners.flatten(1, 2), weights)
+        few = slice(step % 4, None, 4)
+        mask = phase_sensitive(masks[:, few], spectra[:, :, few].transpose(1, 2), mixed[:, few])
+        loss = ratio / 10 + recipe.embedding_weight * clustering + recipe.mask_weight * mask
+        return loss, torch.stack([ratio, clustering, mask]).detach()
 
 
 @torch.no_grad()
@@ -127,84 +123,165 @@ def si_sdr_db(estimate: Tensor, source: Tensor) -> float:
     return float(10 * torch.log10(target.square().sum() / (estimate - target).square().sum()))
 
 
-def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("recipe", type=Path)
-    parser.add_argument(
-        "--data", type=Path, required=True, help="folder with manifest.csv, mixtures.csv and the clips"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--minutes", type=float, default=math.inf, help="stop here, with a checkpoint")
-    options = parser.parse_args()
+@torch.no_grad()
+def measure_features(net: Chimera, front: FrontEnd, sources: Tensor) -> None:
+    """Set the features' mean and spread, per bin, from (examples, sources, samples) of training mixtures."""
+    spectrum = torch.view_as_real(front.analyse(sources.sum(1)))
+    raw = net.features(spectrum, net.start(len(sources))["level"])[0] * net.feature_scale + net.feature_mean
+    net.feature_mean.copy_(raw.mean((0, 1)))
+    net.feature_scale.copy_(raw.std((0, 1)).clamp_min(0.1))
 
-    recipe = Recipe.read(options.recipe)
-    torch.set_num_threads(options.threads)
+
+def averaged_weights(path: Path) -> dict[str, Tensor]:
+    """The weights of a checkpoint that a release would take. Raises ValueError when the file is no checkpoint."""
+    try:
+        average = torch.load(path, map_location="cpu", weights_only=True)["average"]
+    except Exception as error:  # whatever the reader of a file that is none stumbles on
+        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
+    prefix = "module."
+    return {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
+
+
+def train(
+    recipe: Recipe,
+    mixer: Mixer,
+    lists: list[Tensor],
+    out: Path,
+    start: dict[str, Tensor] | None,
+    minutes: float,
+    processes: Processes,
+) -> None:
+    """Train to the end of the recipe, or until stopped, from the checkpoint in `out` if there is one.
+
+    lists: (sources, samples) each, of the validation list; only the first process needs them. start: weights to begin
+    with where there is no checkpoint, instead of random ones. Raises SystemExit when the checkpoint is of another
+    recipe or the start of another network, and with 128 + its number, as shells do, when a signal stopped it.
+    """
+    device, share, samples = processes.device, processes.share(recipe.batch), int(recipe.seconds * RATE)
     torch.manual_seed(recipe.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    cache = Path("runs/cache")
-    mixer = RECIPES[recipe.recipe](options.data, "train", cache)
     front = FrontEnd(recipe.window, recipe.synthesis, recipe.hop).to(device)
-    lists = [torch.tensor(mixture.sources, device=device) for mixture in mixtures(options.data, "val", recipe.recipe)]
     net = Chimera(recipe.shape()).to(device)
+    if start is not None:
+        try:
+            net.load_state_dict(start)
+        except RuntimeError as error:
+            first_of_all = str(error).splitlines()[1].strip()
+            raise SystemExit(f"--start: not the weights of the recipe's network: {first_of_all}") from None
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
     )
     optimizer = torch.optim.Adam(net.parameters(), recipe.learning_rate)
-    samples = int(recipe.seconds * RATE)
-    options.out.mkdir(parents=True, exist_ok=True)
-    newest, best, first = options.out / "last.pt", -math.inf, 0
+    out.mkdir(parents=True, exist_ok=True)
+    newest, first, best, waited, before = out / "last.pt", 0, -math.inf, 0, 0.0
+    console = Console()
+
+    def say(text: str) -> None:
+        if processes.is_first:
+            console.print(text, soft_wrap=True, markup=False, highlight=False)
 
     if newest.is_file():
         content = torch.load(newest, map_location=device, weights_only=True)
         if content["recipe"] != asdict(recipe):
-            raise SystemExit(f"{newest}: belongs to another recipe than {options.recipe}; choose another --out")
+            raise SystemExit(f"{newest}: belongs to another recipe; choose another --out")
         net.load_state_dict(content["net"])
         average.load_state_dict(content["average"])
         optimizer.load_state_dict(content["optimizer"])
-        first, best = content["step"], content["best"]
-        print(f"resumed at step {first}", flush=True)
-    else:  # the features' mean and spread, per bin, from the training mixtures themselves
-        sources = torch.tensor(mixer.batch(recipe.seed, 0, 64, samples), device=device)
-        spectrum = torch.view_as_real(front.analyse(sources.sum(1)))
-        raw = net.features(spectrum, net.start(64)["level"])[0] * net.feature_scale + net.feature_mean
-        net.feature_mean.copy_(raw.mean((0, 1)))
-        net.feature_scale.copy_(raw.std((0, 1)).clamp_min(0.1))
+        first, best, waited, before = (content[key] for key in ("step", "best", "waited", "seconds"))
+        say(f"resumed at step {first}")
+    elif start is None and processes.is_first:
+        measure_features(net, front, torch.tensor(mixer.batch(recipe.seed, 0, range(64), samples), device=device))
+    if first == recipe.steps or waited >= recipe.patience:
+        say(f"nothing left to do: ended at step {first} of {recipe.steps}, {waited} validations after the best")
+        return
 
+    objective = processes.parallel(Objective(recipe, net, front, mixer.symmetric, bf16_helps(device)))
+    bar = Progress(
+        TextColumn(recipe.recipe), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("{task.fields[ratio]:.2f} dB"), console=console, speed_estimate_period=600, refresh_per_second=2,
+        disable=not (console.is_terminal and processes.is_first),
+    )  # fmt: skip
     began = time.monotonic()
-    with ThreadPoolExecutor(1) as pool, open(options.out / "log.csv", "a", newline="") as file:
-        log = csv.writer(file)
-        batch = pool.submit(mixer.batch, recipe.seed, first + 1, recipe.batch, samples)
-        for step in range(first, recipe.steps):
+    with (
+        signals_to_stop() as signals,
+        ThreadPoolExecutor(1) as pool,
+        Log(out / "log.csv", first) if processes.is_first else nullcontext() as log,
+        bar,
+    ):
+        task = bar.add_task("", total=recipe.steps, completed=first, ratio=math.nan)
+        batch = pool.submit(mixer.batch, recipe.seed, first + 1, share, samples)
+        for done in range(first + 1, recipe.steps + 1):
             sources = torch.tensor(batch.result(), device=device)
-            batch = pool.submit(mixer.batch, recipe.seed, step + 2, recipe.batch, samples)
+            batch = pool.submit(mixer.batch, recipe.seed, done + 1, share, samples)
             for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, step)
-            loss, parts = loss_of(recipe, net, front, sources, step, mixer.symmetric)
+                group["lr"] = learning_rate(recipe, done - 1)
+            loss, parts = objective(sources, done - 1)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
             optimizer.step()
             average.update_parameters(net)
+            figures = processes.mean(parts).tolist()
 
-            done = step + 1
-            late = (time.monotonic() - began) / 60 > options.minutes
-            improvement = math.nan
-            if done % recipe.validate_every == 0 or done == recipe.steps or late:
-                improvement = validate(average.module, front, lists, mixer.symmetric)
-                best = max(best, improvement)
-            log.writerow(
-                [done, round(time.monotonic() - began, 1), *(round(part, 4) for part in parts.values()), improvement]
-            )
-            if done % 100 == 0 or not math.isnan(improvement):
-                file.flush()
-                print(done, f"{time.monotonic() - began:.0f} s", parts, f"val {improvement:.2f} dB", flush=True)
+            improvement, new_best = None, False
+            if done % recipe.validate_every == 0 or done == recipe.steps:
+                found = validate(average.module, front, lists, mixer.symmetric) if processes.is_first else math.nan
+                improvement = processes.of_first(found)
+                new_best = improvement > best
+                best, waited = (improvement, 0) if new_best else (best, waited + 1)
+            elapsed = time.monotonic() - began
+            stopped = processes.any(bool(signals) or elapsed > 60 * minutes)
+            if log:
+                log.write(done, before + elapsed, figures, improvement)
+                bar.update(task, completed=done, ratio=figures[0])
+            if log and (done % CHECKPOINT_EVERY == 0 or improvement is not None or stopped):
+                log.sync()
                 state = {"recipe": asdict(recipe), "net": net.state_dict(), "average": average.state_dict()}
-                state |= {"optimizer": optimizer.state_dict(), "step": done, "best": best, "val_db": improvement}
+                state |= {"optimizer": optimizer.state_dict(), "step": done, "seconds": before + elapsed}
+                state |= {"best": best, "waited": waited}  # dB; validations since
+                if new_best:  # before the newest: a run that is killed in between comes by here again
+                    save(out / "best.pt", state)
                 save(newest, state)
-            if late:
+                ratio, clustering, mask = figures
+                say(
+                    f"{done} {before + elapsed:.0f} s: ratio {ratio:.2f} dB, clustering {clustering:.4f}, "
+                    f"mask {mask:.4f}" + (f", validation {improvement:.2f} dB" if improvement is not None else "")
+                )
+            if stopped or waited >= recipe.patience:
                 break
+    if waited >= recipe.patience:
+        say(f"stopped early: no new best in {waited} validations")
+    if signals:
+        raise SystemExit(128 + signals[0])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", type=Path)
+    parser.add_argument(
+        "--data", type=Path, required=True, help="folder with manifest.csv, mixtures.csv and the clips"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
+    parser.add_argument("--start", type=Path, help="a checkpoint whose weights to begin with, of another recipe even")
+    parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="stop here, with a checkpoint")
+    options = parser.parse_args()
+
+    torch.set_num_threads(options.threads)
+    try:
+        recipe, processes = Recipe.read(options.recipe), Processes()
+        if recipe.batch % processes.count:
+            wanted = f"should be a multiple of {processes.count}, the number of processes"
+            raise ConfigError(f"{options.recipe}: batch: {wanted}, got {recipe.batch}")
+        with processes.first_alone():
+            mixer = RECIPES[recipe.recipe](options.data, "train", Path("runs/cache"))
+        listed = mixtures(options.data, "val", recipe.recipe) if processes.is_first else ()
+        lists = [torch.tensor(mixture.sources, device=processes.device) for mixture in listed]
+        start = None if options.start is None else averaged_weights(options.start)
+    except (StreamsepError, ValueError) as error:
+        raise SystemExit(str(error)) from None
+    with processes:
+        train(recipe, mixer, lists, options.out, start, options.minutes, processes)
 
 
 if __name__ == "__main__":

@@ -35,7 +35,7 @@ class Separation:
 
 def build(settings: Settings, rate: int, channels: int) -> tuple[Engine, Bank]:
     """An engine and the bank it runs. Raises ConfigError or ModelError."""
-    bank = open_bank(settings.models.bank, settings.models.precision)
+    bank = open_bank(**settings.models.model_dump())
     options = EngineOptions(
         gains_db=known_gains(settings, bank),
         dry_floor_db=settings.dry_floor_db,

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from streamsep.errors import ConfigError
 
 Decibels = Annotated[float, Field(ge=-120, le=24, allow_inf_nan=False)]
+Method = Literal["masks", "clusters"]
 HERE = Path(__file__).parent
 
 
@@ -38,6 +39,8 @@ class ModelSettings(Section):
 
     bank: str = "zoo"
     precision: Literal["int8", "fp32"] = "int8"
+    method: Method = "masks"
+    sources: int | None = Field(None, ge=2, le=8)
 
 
 class Settings(Section):

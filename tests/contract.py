@@ -2,18 +2,33 @@
 
 The laws themselves are `streamsep.models.laws`, which `streamsep check` runs on a stranger's model too."""
 
+import tempfile
 from functools import cache, partial
+from pathlib import Path
 
 import numpy as np
 from fakes import FRONT, Leaky, LeakySequence, PassThrough
+from graphs import CENTRES, make_graph
 
 from streamsep.models.bank import ZOO
+from streamsep.models.clustered import open_clustered
 from streamsep.models.laws import LAWS, SEQUENCE_LAWS, Verdict, judge, subject_of
 from streamsep.models.subject import Sequences, Subject
+from streamsep.realtime.contract import Separator
+
+
+def clustered() -> Separator:
+    """Three talkers from live clusters, two hops late."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.onnx"
+        make_graph(path, "look-back", sources=3 * ["talker"], centres=CENTRES, look_ahead=2)
+        return open_clustered(path)[1]
+
 
 FAKES = {
     "pass-through": Subject(PassThrough, FRONT),
     "leaky": Subject(Leaky, FRONT, LeakySequence()),
+    "clustered": Subject(clustered, FRONT),
 }
 SHIPPED = {path.stem: path for path in sorted(ZOO.glob("*.onnx"))}
 SUBJECTS = (*FAKES, *SHIPPED)

@@ -13,6 +13,7 @@ MANIFEST = {
     "window": 512, "synthesis_window": 128, "hop": 64, "sources": ["speech", "noise"], "embedding_dims": 2,
     "states": {"mean": [1, BINS]}, "licence": "MIT",
 }  # fmt: skip
+CENTRES = {2: [[0.9, 0.2], [0.2, 0.9]], 3: [[0.9, 0.2], [0.2, 0.9], [0.6, 0.6]]}  # of embeddings on a quarter circle
 
 
 def make_graph(

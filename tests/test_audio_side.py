@@ -11,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import Faulty, Leaky, make_engine
+from graphs import CENTRES, make_graph
 from small_bank import make_model
 from strategies import noise
 
 import streamsep
+from streamsep.models.clustered import open_clustered
 from streamsep.models.loader import open_model
 from streamsep.models.subject import memory_of
 from streamsep.realtime.engine import Engine
@@ -53,7 +55,7 @@ EXCEPTIONS = {
     ("Rendering.process", "Try"): "a model may do anything",
     ("Rendering.process", "np.dot"): "of one row with itself: a number",
     ("Rendering._move_gains", "np.dot"): "of one row with itself: a number",
-    ("BoundModel.process", "self._runs[self._odd]"): "the graph itself",
+    ("BoundGraph.run", "self._runs[self._odd]"): "the graph itself",
     ("Callback.__call__", "Try"): "whatever it is, the stream must not end",
     ("slide", "combine"): "np.maximum or np.add, with out",
     ("Limiter._follow", "slide_weight"): "a power of two, of a whole number",
@@ -140,9 +142,9 @@ def test_arguments_are_refused_before_anything_is_touched() -> None:
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
 def test_whatever_a_hop_runs_is_marked(tmp_path: Path, rate: int) -> None:
     _, model = open_model(make_model(tmp_path / "a-step-fp32.onnx", "a", ("speech", "noise")))
-    engine = make_engine(
-        model, Leaky(look_ahead=2), rate=rate, channels=2, warm_up_ms=20.0, look_ahead_ms=3.0, true_peak=True
-    )
+    look_back = make_graph(tmp_path / "b-look-back-fp32.onnx", "look-back", centres=CENTRES, look_ahead=2)
+    _, clustered = open_clustered(look_back)
+    engine = make_engine(model, clustered, rate=rate, channels=2, warm_up_ms=20.0, look_ahead_ms=3.0, true_peak=True)
     sound = noise(0, rate // 4, 2, peak=3.0)
     sound[rate // 8] = np.nan
     seen: set[types.CodeType] = set()
@@ -162,9 +164,10 @@ def test_whatever_a_hop_runs_is_marked(tmp_path: Path, rate: int) -> None:
     assert engine.domain == "b"
     ran = {code.co_qualname for code in seen}
     properties = {"Ring.filled", "Fade.finished"}
-    parts = {"open_model.<locals>.bound.<locals>.<lambda>", "within.<locals>.<genexpr>", "slide_weight"}
+    parts = {"open_graph.<locals>.bound.<locals>.<lambda>", "within.<locals>.<genexpr>", "slide_weight"}
     assert ran - MARKED.keys() - properties - parts == set()
     assert {"Engine._hop", "Rendering.process", "BoundModel.process", "Limiter.process", "Engine._make_finite"} <= ran
+    assert {"ClusteredSeparator.process", "Centres._follow"} <= ran
 
 
 # ---------------------------------------------------------------------------------------------------------- memory

@@ -33,7 +33,7 @@ def test_every_shipped_model_is_a_subject_and_there_are_some() -> None:
     assert {f"{domain}-step-{kind}" for domain in ("noise", "music") for kind in ("fp32", "int8")} <= set(SHIPPED)
 
 
-@pytest.mark.parametrize("name", ["leaky", *steps()])
+@pytest.mark.parametrize("name", ["leaky", "clustered", *steps()])
 def test_masks_move_so_that_the_laws_are_about_something(name: str) -> None:
     it = subject(name)
     assert isinstance(it, Subject)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,47 +13,37 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import NOISE, network, shapes, write_checkpoint
 from tiny_data import make_data, write_list
 
+import export.centres
 import export.release
+from export.card import ABOUT
 from export.corpus import RATE
 from export.frontend import FrontEnd
-from export.networks import Chimera
-from export.parity import TOLERANCE, analyse, at_once, check, errors, frame_by_frame, price_db, snr_db, speech_like
+from export.networks import Chimera, Shape
+from export.parity import (
+    TOLERANCE,
+    analyse,
+    at_once,
+    check,
+    errors,
+    frame_by_frame,
+    price_db,
+    snr_db,
+    speech_like,
+    times_per_hop_ms,
+)
 from export.release import main, release
 from export.to_onnx import count_nodes, export_graph, load_checkpoint, quantise, save
-from export.train import Recipe
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
-NOISE = Recipe("noise", 8, 2, 20, 64, 32, 16, 1, 100, 4, 1.0, 1e-3, 1.0, 10, 2.0, 50)
-MUSIC = Recipe(**{**asdict(NOISE), "recipe": "music"})
+MUSIC = replace(NOISE, recipe="music")
+SHAPE = NOISE.shape()
+GROUPED = replace(SHAPE, trunk="grouped", groups=2)
 FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
 GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
-
-torch.set_num_threads(1)  # of such small networks, threads make nothing faster
-
-
-def network(recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
-    """Untrained, with features of any mean and scale.
-
-    Larger random weights make chaotic networks, which rounding alone drives further apart than is allowed.
-    """
-    torch.manual_seed(seed)
-    net = Chimera(recipe.shape()).eval()
-    with torch.no_grad():
-        net.feature_mean.normal_(-3, 1)
-        net.feature_scale.uniform_(1, 2)
-    return net
-
-
-def write_checkpoint(path: Path, recipe: Recipe = NOISE, seed: int = 0) -> Chimera:
-    """As export.train writes it; the network with the averaged weights is returned, the others are noise."""
-    net = network(recipe, seed)
-    average = torch.optim.swa_utils.AveragedModel(net, use_buffers=True)
-    other = network(recipe, seed + 1).state_dict()
-    torch.save({"recipe": asdict(recipe), "net": other, "average": average.state_dict(), "step": 70}, path)
-    return net
 
 
 def export_all(net: Chimera, folder: Path) -> dict[str, Batch]:
@@ -68,7 +58,7 @@ def export_all(net: Chimera, folder: Path) -> dict[str, Batch]:
         window=NOISE.window,
         synthesis_window=NOISE.synthesis,
         hop=NOISE.hop,
-        sources=("speech", "noise"),
+        sources=("speech", "noise", "hum")[: net.shape.sources],
         embedding_dims=net.shape.dims,
         states=net.shape.state_shapes(),
         licence="MIT",
@@ -78,26 +68,29 @@ def export_all(net: Chimera, folder: Path) -> dict[str, Batch]:
 
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Batch]:
-    return export_all(network(), tmp_path_factory.mktemp("graphs"))
+    return export_all(network(SHAPE), tmp_path_factory.mktemp("graphs"))
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> Path:
+def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(export.centres, "MIXTURES", 4)  # centres are tested elsewhere
     return make_data(tmp_path / "data")
 
 
-@settings(max_examples=6, deadline=None)
-@given(seed=st.integers(0, 2**31), hidden=st.integers(6, 12), layers=st.integers(1, 3), dims=st.integers(12, 24))
+@settings(max_examples=10, deadline=None)
+@given(shape=shapes(most_sources=3), seed=st.integers(0, 2**31))
 def test_every_way_to_run_the_graphs_agrees_with_the_training_network(
-    tmp_path_factory: pytest.TempPathFactory, seed: int, hidden: int, layers: int, dims: int
+    tmp_path_factory: pytest.TempPathFactory, shape: Shape, seed: int
 ) -> None:
-    # With fewer units or dimensions, all of them are close to 0 now and then, and rounding alone decides.
-    net = network(Recipe(**{**asdict(NOISE), "hidden": hidden, "layers": layers, "dims": dims}), seed)
+    net = network(shape, seed)
     exported = export_all(net, tmp_path_factory.mktemp("graphs"))
-    frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 1.0))
+    frames = analyse(FRONT, speech_like(np.random.default_rng(seed), 0.5))
     found = errors(net, frames, exported["step-fp32"], exported["look-back-fp32"])
     assert len(found) == 6
     assert max(found.values()) <= TOLERANCE
+    for run in (at_once, frame_by_frame):
+        cheap = run(exported["step-int8"], frames)[0]
+        assert snr_db(cheap, at_once(exported["step-fp32"], frames)[0]) > 20
 
 
 @settings(max_examples=20, deadline=None)
@@ -146,12 +139,11 @@ def test_a_quarter_of_an_hour_at_once_stays_finite(graphs: dict[str, Batch]) -> 
     frames = np.ones((15 * 60 * 250, NOISE.window // 2 + 1), np.complex64)
     masks, state = at_once(graphs["step-fp32"], frames)
     assert np.isfinite(masks).all()
-    assert state["level"][0] == pytest.approx(state["level"][1])  # the mean power is that of every frame
+    assert state["level"][0, 0, 0] == pytest.approx(state["level"][0, 0, 1])  # the mean power is that of every frame
 
 
 def test_eight_bits_are_smaller_and_nearly_as_good(tmp_path: Path) -> None:
-    recipe = Recipe(**{**asdict(NOISE), "hidden": 32})
-    graphs = export_all(network(recipe), tmp_path)
+    graphs = export_all(network(replace(SHAPE, hidden=32)), tmp_path)
     frames = analyse(FRONT, speech_like(np.random.default_rng(4), 1.0))
     for kind in ("step", "look-back"):
         sizes = [(tmp_path / f"noise-{kind}-{precision}.onnx").stat().st_size for precision in ("int8", "fp32")]
@@ -161,21 +153,23 @@ def test_eight_bits_are_smaller_and_nearly_as_good(tmp_path: Path) -> None:
             assert snr_db(run(graphs[f"{kind}-int8"], frames)[0], exact) > 20
 
 
-def test_both_kinds_of_layers_are_quantised_and_the_level_is_not() -> None:
-    operators = {node.op_type for node in quantise(export_graph(network(), "step")).graph.node}
+@pytest.mark.parametrize("shape", [SHAPE, GROUPED])
+def test_both_kinds_of_layers_are_quantised_and_the_level_is_not(shape: Shape) -> None:
+    operators = {node.op_type for node in quantise(export_graph(network(shape), "step")).graph.node}
     assert {"DynamicQuantizeLSTM", "MatMulInteger", "RNN"} <= operators
     assert not {"LSTM", "MatMul", "Gemm"} & operators
 
 
-def test_the_step_graph_is_lean() -> None:
-    graph = export_graph(network(), "step")
-    assert count_nodes(graph) <= 36
-    assert not {"Shape", "Cast", "Range", "Transpose", "Slice"} & {node.op_type for node in graph.graph.node}
+@pytest.mark.parametrize(("shape", "operators"), [(SHAPE, 23), (GROUPED, 38), (replace(GROUPED, groups=1), 30)])
+def test_the_step_graph_is_lean(shape: Shape, operators: int) -> None:
+    graph = export_graph(network(shape), "step")
+    assert count_nodes(graph) <= operators
+    assert not {"Shape", "Cast", "Range", "Slice", "Constant"} & {node.op_type for node in graph.graph.node}
 
 
 def test_the_same_network_gives_the_same_bytes() -> None:
     for kind in ("step", "look-back"):
-        first, second = export_graph(network(), kind), export_graph(network(), kind)
+        first, second = export_graph(network(SHAPE), kind), export_graph(network(SHAPE), kind)
         assert first.SerializeToString(deterministic=True) == second.SerializeToString(deterministic=True)
         assert quantise(first).SerializeToString(deterministic=True) == quantise(second).SerializeToString(
             deterministic=True
@@ -185,12 +179,26 @@ def test_the_same_network_gives_the_same_bytes() -> None:
 def test_the_manifest_is_the_only_metadata_and_comes_back_as_it_went_in(
     graphs: dict[str, Batch], tmp_path: Path
 ) -> None:
-    graph, manifest = quantise(export_graph(network(), "step")), graphs["step-int8"].manifest
+    graph, manifest = quantise(export_graph(network(SHAPE), "step")), graphs["step-int8"].manifest
     save(graph, manifest, tmp_path / "step.onnx")
     metadata = ort.InferenceSession(tmp_path / "step.onnx").get_modelmeta().custom_metadata_map
     assert list(metadata) == [METADATA_KEY]
     assert Manifest.model_validate_json(metadata[METADATA_KEY]) == manifest
-    assert len(onnx.load(tmp_path / "step.onnx").metadata_props) == 1
+    written = onnx.load(tmp_path / "step.onnx")
+    assert len(written.metadata_props) == 1
+    versions = f"onnx {onnx.__version__}, onnxruntime {ort.__version__}, torch {torch.__version__}"
+    assert written.doc_string == f"ONNX opset 17, com.microsoft opset 1; written with {versions}"
+
+
+def test_the_time_of_a_hop_is_found_for_every_graph(
+    graphs: dict[str, Batch], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("timed")
+    manifest = graphs["step-fp32"].manifest
+    paths = list(export.release.write_graphs(network(SHAPE), manifest, folder).values())
+    times = times_per_hop_ms(paths)
+    assert len(times) == len(GRAPHS)
+    assert min(times) > 0
 
 
 def test_the_averaged_weights_are_the_ones_that_count(tmp_path: Path) -> None:
@@ -204,14 +212,18 @@ def test_the_averaged_weights_are_the_ones_that_count(tmp_path: Path) -> None:
 def test_what_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / "last.pt").write_bytes(b"no checkpoint")
     torch.save({"weights": torch.ones(2)}, tmp_path / "other.pt")
-    for name in ("last.pt", "other.pt", "missing.pt"):
+    write_checkpoint(tmp_path / "odd.pt")
+    content = torch.load(tmp_path / "odd.pt", weights_only=True)
+    content["recipe"]["groups"] = 3
+    torch.save(content, tmp_path / "odd.pt")
+    for name in ("last.pt", "other.pt", "missing.pt", "odd.pt"):
         with pytest.raises(ValueError, match=rf"{name}: expected a checkpoint"):
             load_checkpoint(tmp_path / name)
 
 
 def test_graphs_of_another_network_do_not_pass(graphs: dict[str, Batch]) -> None:
     frames = analyse(FRONT, speech_like(np.random.default_rng(5), 0.5))
-    found = errors(network(seed=9), frames, graphs["step-fp32"], graphs["look-back-fp32"])
+    found = errors(network(SHAPE, 9), frames, graphs["step-fp32"], graphs["look-back-fp32"])
     with pytest.raises(ValueError, match="differ from the training network"):
         check(found)
     with pytest.raises(ValueError, match="masks"):
@@ -294,9 +306,10 @@ def test_a_figure_without_its_interval_is_refused(data: Path, tmp_path: Path) ->
         release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [tmp_path / "metrics.json"], tmp_path / "cache")
 
 
-def test_a_recipe_nobody_described_is_refused(data: Path, tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "last.pt", Recipe(**{**asdict(NOISE), "recipe": "traffic"}))
-    with pytest.raises(ValueError, match="says nothing of 'traffic'"):
+def test_a_recipe_nobody_described_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_checkpoint(tmp_path / "last.pt")
+    monkeypatch.delitem(ABOUT, "noise")
+    with pytest.raises(ValueError, match="says nothing of 'noise'"):
         release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
 
 

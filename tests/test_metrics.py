@@ -1,16 +1,39 @@
 """The figures mean what they say: known errors have known decibels, and intervals hold what they promise."""
 
+import sys
+from collections.abc import Callable
+from functools import partial
+
 import fast_bss_eval
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamsep.errors import AudioError
+from streamsep.demo.run import bundled_scene
+from streamsep.errors import AudioError, ConfigError
 from streamsep.evaluation.intervals import Interval, clustered_mean
-from streamsep.evaluation.metrics import LIMIT_DB, best_order, si_sdr_db, si_sdr_improvement_db
+from streamsep.evaluation.metrics import (
+    FILTER_TAPS,
+    LIMIT_DB,
+    PACKAGES,
+    PESQ_RATE,
+    best_order,
+    pesq,
+    require,
+    sdr_db,
+    si_sdr_db,
+    si_sdr_improvement_db,
+    stoi,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
+Metric = Callable[[np.ndarray, np.ndarray], float]
+GRADES: dict[str, Metric] = {
+    "stoi": partial(stoi, rate=PESQ_RATE), "estoi": partial(stoi, rate=PESQ_RATE, extended=True), "pesq": pesq
+}  # fmt: skip
+METRICS: dict[str, Metric] = {"si-sdr": si_sdr_db, "sdr": sdr_db} | GRADES
+PERFECT = {"si-sdr": LIMIT_DB, "sdr": LIMIT_DB, "stoi": 1, "estoi": 1, "pesq": 4.64}
 
 
 def noises(seed: int, count: int, samples: int = 2000) -> np.ndarray:
@@ -93,6 +116,117 @@ def test_estimates_of_different_roles_never_change_places() -> None:
     sources = noises(0, 3)
     assert best_order(sources[[1, 0, 2]], sources, ("speech", "noise", "noise")) == (0, 1, 2)
     assert best_order(sources[[2, 1, 0]], sources, ("talker", "noise", "talker")) == (2, 1, 0)
+
+
+# -- what libraries compute -----------------------------------------------------------------------------------------
+
+
+def filtered_away_db(estimate: np.ndarray, source: np.ndarray) -> float:
+    """SDR, slowly: what of the estimate is a sum of the source's delayed copies, against what is left."""
+    copies = np.stack([np.pad(source, (delay, FILTER_TAPS - 1 - delay)) for delay in range(FILTER_TAPS)], axis=1)
+    heard = np.pad(estimate, (0, FILTER_TAPS - 1))
+    found = copies @ np.linalg.lstsq(copies, heard)[0]
+    return 10 * np.log10(found @ found / ((heard - found) @ (heard - found)))
+
+
+@settings(max_examples=5, deadline=None)
+@given(SEEDS, st.floats(-20, 40), st.lists(st.floats(-1, 1), min_size=1, max_size=FILTER_TAPS))
+def test_sdr_is_what_no_filter_on_the_source_can_explain(seed: int, level_db: float, taps: list[float]) -> None:
+    source, noise = noises(seed, 2, 800)
+    estimate = np.convolve(source, [*taps, 1.0])[:800] + noise * 10 ** (-level_db / 20)
+    assert sdr_db(estimate, source) == pytest.approx(filtered_away_db(estimate, source), abs=1e-6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(SEEDS, st.floats(-20, 40))
+def test_sdr_forgives_more_than_si_sdr(seed: int, level_db: float) -> None:
+    source, noise = noises(seed, 2)
+    estimate = source + noise * 10 ** (-level_db / 20)
+    assert sdr_db(estimate, source) >= si_sdr_db(estimate, source)
+
+
+def test_sdr_forgives_a_filter_wholly() -> None:
+    source = np.pad(noises(0, 1)[0], (0, 500))
+    echo = source + 0.9 * np.roll(source, 400)
+    assert si_sdr_db(echo, source) < 2
+    assert sdr_db(echo, source) > 80
+
+
+@pytest.fixture(scope="module")
+def voice() -> np.ndarray:
+    """Three seconds of the bundled scene's speech, at 16 kHz."""
+    scene = bundled_scene()
+    assert scene.rate == PESQ_RATE
+    return scene.sources[0, PESQ_RATE : 4 * PESQ_RATE].astype(np.float64)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_the_source_itself_is_perfect_and_noise_makes_it_worse_and_worse(name: str, voice: np.ndarray) -> None:
+    metric = METRICS[name]
+    noise = noises(0, 1, len(voice))[0] * voice.std()
+    found = [metric(voice + noise * level, voice) for level in (0.0, 0.1, 0.3, 1.0, 3.0)]
+    assert found[0] == pytest.approx(PERFECT[name], abs=0.01)
+    assert sorted(found, reverse=True) == found
+    assert len(set(found)) == len(found)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_loudness_changes_no_figure(name: str, voice: np.ndarray) -> None:
+    heard = voice + noises(0, 1, len(voice))[0] * 0.3 * voice.std()
+    assert METRICS[name](heard * 1e-6, voice) == pytest.approx(METRICS[name](heard, voice), abs=1e-4)
+    assert METRICS[name](heard, voice * 1e6) == pytest.approx(METRICS[name](heard, voice), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_silence_has_no_figure_as_a_source_and_the_worst_as_an_estimate(name: str, voice: np.ndarray) -> None:
+    silence = np.zeros_like(voice)
+    assert np.isnan(METRICS[name](voice, silence))
+    worst = METRICS[name](silence, voice)
+    assert np.isnan(worst) if name == "pesq" else worst == pytest.approx(-LIMIT_DB if "sdr" in name else 0, abs=0.01)
+
+
+@pytest.mark.parametrize("name", GRADES)
+def test_less_than_a_syllable_cannot_be_graded(name: str, voice: np.ndarray) -> None:
+    syllable = voice[PESQ_RATE : PESQ_RATE + 3000]
+    assert np.isnan(GRADES[name](syllable, syllable))
+
+
+@pytest.mark.parametrize("name", ["stoi", "estoi"])
+def test_a_syllable_in_silence_cannot_be_understood_or_not(name: str, voice: np.ndarray) -> None:
+    alone = np.zeros_like(voice)
+    alone[PESQ_RATE : PESQ_RATE + 3000] = voice[PESQ_RATE : PESQ_RATE + 3000]
+    assert np.isnan(GRADES[name](voice, alone))
+
+
+def test_where_pesq_hears_no_utterance_it_has_no_figure() -> None:
+    early, late = np.zeros((2, 2 * PESQ_RATE))
+    early[1000:1500], late[20_000:20_500] = noises(0, 2, 500)
+    assert np.isnan(pesq(late, early))
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_figures_are_the_same_every_time_and_draw_no_random_numbers(name: str, voice: np.ndarray) -> None:
+    heard = np.where(np.arange(len(voice)) < PESQ_RATE, 0.0, voice)  # ESTOI divides by what is left of silence
+    np.random.seed(1)  # noqa: NPY002  a library draws from this one
+    first = METRICS[name](heard, voice)
+    drawn = np.random.standard_normal()  # noqa: NPY002
+    np.random.seed(1)  # noqa: NPY002
+    assert np.random.standard_normal() == drawn  # noqa: NPY002
+    assert METRICS[name](heard, voice) == first
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_package_that_is_missing_is_named_with_its_extra(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, PACKAGES[name], None)
+    sounds = noises(0, 2)
+    for call in (lambda: require(["si-sdr", name]), lambda: METRICS[name](*sounds)):
+        with pytest.raises(ConfigError, match=rf'{PACKAGES[name]}.*pip install "streamsep\[evaluation\]"'):
+            call()
+    require(["si-sdr"])
+    assert np.isfinite(si_sdr_db(*sounds))
+
+
+# -- intervals ------------------------------------------------------------------------------------------------------
 
 
 def test_an_interval_is_the_same_every_time_and_holds_its_mean() -> None:

@@ -2,25 +2,32 @@
 
 import csv
 import json
+import shutil
+import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
+from onnx import helper
 from typer.testing import CliRunner
 
 import streamsep
 from streamsep.audio import files
 from streamsep.cli.main import app
+from streamsep.cli.quality import HEADINGS, SYSTEMS, show
 from streamsep.demo.run import Segment, bundled_scene
 from streamsep.errors import ModelError
+from streamsep.evaluation.intervals import Interval
 from streamsep.evaluation.lists import LENGTH, RATE, Mixture
 from streamsep.evaluation.metrics import si_sdr_improvement_db
-from streamsep.evaluation.quality import measure, summarise
-from streamsep.models.bank import open_bank
-from streamsep.models.manifest import Manifest
-from streamsep.realtime.ledger import Ledger
+from streamsep.evaluation.quality import FIGURES, Estimates, Score, System, measure, summarise
+from streamsep.evaluation.references import untouched
+from streamsep.models.bank import ZOO, open_bank
+from streamsep.models.manifest import METADATA_KEY
 
 # What every shipped model must gain on its segment of the bundled scene, mean of both slots: a guard against damage,
 # well below what the models reach. The scene's voices and sounds are in no training set.
@@ -65,36 +72,32 @@ def made_up(count: int, domain: str = "noise") -> list[Mixture]:
     ]
 
 
-def separation(names: tuple[str, ...], roles: tuple[str, ...], estimates: np.ndarray) -> SimpleNamespace:
-    """What the engine would return."""
-    manifest = Manifest(
-        format=1, domain="d", version="1", graph="step", precision="fp32", sample_rate=RATE, window=512,
-        synthesis_window=128, hop=64, sources=roles, licence="MIT",
-    )  # fmt: skip
-    latency = Ledger(RATE, {"window": 128})
-    return SimpleNamespace(sources=dict(zip(names, estimates, strict=True)), latency=latency, manifest=manifest)
-
-
 def knowing(
-    truth: dict[bytes, np.ndarray],
-    kept: float,
-    order: list[int],
-    roles: tuple[str, str],
-    mixture: np.ndarray,
-    domain: str,
-) -> SimpleNamespace:
-    """A separator that knows the answer, keeps the share `kept` of the other source, and answers in this order."""
-    names = roles if roles[0] != roles[1] else (f"{roles[0]}-1", f"{roles[1]}-2")
-    sources = truth[mixture.tobytes()]
-    return separation(names, roles, (sources + kept * sources[::-1])[order])
+    truth: dict[str, np.ndarray], kept: float, order: list[int], roles: tuple[str, str], mixture: Mixture
+) -> Estimates:
+    """A system that knows the answer, keeps the share `kept` of the other source, and answers in this order."""
+    sources = truth[mixture.name]
+    return Estimates((sources + kept * sources[::-1])[order], roles, latency_ms=8.0)
 
 
-def improvements(kept: float, order: list[int], roles: tuple[str, str], processes: int = 1) -> np.ndarray:
+def measured(
+    kept: float, order: list[int], roles: tuple[str, str], processes: int = 1, count: int = 4, **changes: bool
+) -> list[Score]:
+    """What is found for such a system."""
+    mixtures = made_up(count)
+    system = partial(knowing, {mixture.name: mixture.sources for mixture in mixtures}, kept, order, roles)
+    systems = {"knowing": partial(changed, system, changes)}
+    return [scores["knowing"] for scores in measure(systems, mixtures, processes=processes)]
+
+
+def changed(system: System, changes: dict[str, bool], mixture: Mixture) -> Estimates:
+    return replace(system(mixture), **changes)
+
+
+def improvements(*arguments: Any, **changes: Any) -> np.ndarray:
     """(mixtures, 2) in dB."""
-    mixtures = made_up(4)
-    truth = {mixture.sources.sum(axis=0).tobytes(): mixture.sources for mixture in mixtures}
-    scores = measure(partial(knowing, truth, kept, order, roles), mixtures, processes)
-    return np.array([list(score.improvements_db.values()) for score in scores])
+    scores = measured(*arguments, **changes)
+    return np.array([[slot["si_sdri_db"] for slot in score.figures.values()] for score in scores])
 
 
 @pytest.mark.parametrize("kept", [1.0, 0.1])
@@ -112,26 +115,46 @@ def test_sources_of_different_roles_may_not() -> None:
     assert (improvements(0.1, [1, 0], ("speech", "noise")) < -10).all()
 
 
+def test_unless_nobody_said_which_is_which() -> None:
+    expected = improvements(0.1, [0, 1], ("speech", "noise"))
+    found = improvements(0.1, [1, 0], ("speech", "noise"), any_order=True)
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_more_processes_find_the_same() -> None:
     roles = ("speech", "noise")
-    np.testing.assert_array_equal(improvements(0.3, [0, 1], roles, processes=2), improvements(0.3, [0, 1], roles))
+    assert measured(0.3, [0, 1], roles, processes=2) == measured(0.3, [0, 1], roles)
 
 
-def test_a_model_with_another_number_of_sources_is_refused() -> None:
-    def three(mixture: np.ndarray, domain: str) -> SimpleNamespace:
-        return separation(("a", "b", "c"), ("a", "b", "c"), np.stack([mixture] * 3))
+def test_a_system_with_another_number_of_sources_is_refused() -> None:
+    def three(mixture: Mixture) -> Estimates:
+        return Estimates(np.stack([mixture.sources[0]] * 3), ("a", "b", "c"))
 
-    with pytest.raises(ModelError, match="2 sources"):
-        list(measure(three, made_up(1)))
+    with pytest.raises(ModelError, match=r"2 sources, mine gives a, b, c"):
+        list(measure({"mine": three}, made_up(1)))
 
 
 def test_the_summary_has_the_names_that_cards_and_reports_use() -> None:
-    def untouched(mixture: np.ndarray, domain: str) -> SimpleNamespace:
-        return separation(("speech", "noise"), ("speech", "noise"), np.stack([mixture, mixture]))
+    summary = summarise(measured(1.0, [0, 1], ("speech", "noise"), count=6), "noise.test.int8")
+    names = [f"{slot}{figure}" for figure in ("si_sdr_db", "si_sdri_db") for slot in ("", "speech.", "noise.")]
+    assert list(summary) == [f"noise.test.int8.{name}" for name in names]
+    gained = [figure for name, figure in summary.items() if name.endswith("sdri_db")]
+    assert {(figure.mean, figure.low, figure.high, figure.n) for figure in gained} == {(0.0, 0.0, 0.0, 6)}
 
-    summary = summarise(list(measure(untouched, made_up(6))), "noise.test.int8")
-    assert list(summary) == [f"noise.test.int8.{slot}si_sdri_db" for slot in ("", "speech.", "noise.")]
-    assert {(figure.mean, figure.low, figure.high, figure.n) for figure in summary.values()} == {(0.0, 0.0, 0.0, 6)}
+
+def test_only_speech_is_graded_and_only_what_all_slots_have_has_a_mean() -> None:
+    _, sources = scene_of("noise")
+    mixture = Mixture("scene", "noise", ("voice", "site"), sources[:, : 2 * RATE])
+    for roles, graded in ((("speech", "noise"), 1), (("talker", "talker"), 2), (("vocals", "accompaniment"), 0)):
+        systems = {"itself": partial(untouched, roles)}
+        (score,) = (scores["itself"] for scores in measure(systems, [mixture], FIGURES))
+        ratios = {"si_sdr_db", "si_sdri_db", "sdr_db", "sdri_db"}
+        grades = {"stoi", "estoi", "pesq"}
+        found = [set(slot) for slot in score.figures.values()]
+        assert found == [ratios | grades] * graded + [ratios] * (2 - graded)
+        means = {name for name in summarise([score], "") if name.count(".") == 1}
+        assert means == {f".{name}" for name in (ratios | grades if graded == 2 else ratios)}
+        assert all(slot["sdri_db"] == slot["si_sdri_db"] == 0 for slot in score.figures.values())
 
 
 @pytest.fixture
@@ -158,19 +181,98 @@ def test_the_command_measures_every_model_of_the_bank(data: Path) -> None:
     printed = typed("quality", str(data), "--processes", "1", "--json", str(data / "figures.json"))
     figures = json.loads((data / "figures.json").read_text())
     assert set(figures) == {
-        f"{domain}.test.int8.{slot}si_sdri_db"
+        f"{domain}.test.int8.{slot}{figure}"
         for domain, slots in (("noise", ("speech", "noise")), ("music", ("vocals", "accompaniment")))
         for slot in ("", *(f"{name}." for name in slots))
+        for figure in ("si_sdr_db", "si_sdri_db")
     }
-    assert all(figure["n"] == 1 and figure["mean"] > 0 for figure in figures.values())
+    gained = {name: figure for name, figure in figures.items() if name.endswith("si_sdri_db")}
+    assert all(figure["n"] == 1 and figure["mean"] > 0 for figure in gained.values())
     assert "8.00" in printed  # ms
+    assert not list(data.glob(".*"))
+
+
+@pytest.fixture
+def with_centres(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The shipped noise model alone, with centres to begin with, whatever it has been shipped with."""
+    zoo = tmp_path / "zoo"
+    zoo.mkdir()
+    for path in ZOO.glob("noise-*-int8.onnx"):
+        shutil.copy(path, zoo)
+    path = zoo / "noise-look-back-int8.onnx"
+    model = onnx.load(path)
+    said = json.loads({entry.key: entry.value for entry in model.metadata_props}[METADATA_KEY])
+    said["centres"] = {"2": [[sign, *[0.0] * (said["embedding_dims"] - 1)] for sign in (1.0, -1.0)]}
+    helper.set_model_props(model, {METADATA_KEY: json.dumps(said)})
+    onnx.save(model, path)
+    monkeypatch.setattr("streamsep.models.bank.ZOO", zoo)
+
+
+@pytest.mark.usefixtures("with_centres")
+def test_the_whole_table_has_every_system_and_figure(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = data / "figures.json"
+    monkeypatch.setenv("COLUMNS", "100")
+    options = ("--processes", "1", "--systems", "all", "--figures", "all", "--json", str(file))
+    printed = typed("quality", str(data), *options)
+    figures = json.loads(file.read_text())
+    labels = {
+        "mixture", "random", "int8", "int8-clusters", "int8-global-centres", "int8-oracle-centres", "ideal-ratio",
+        "ideal-binary", "phase-sensitive",
+    }  # fmt: skip
+    ratios = [f"{slot}{ratio}" for slot in ("", "speech.", "noise.") for ratio in HEADINGS if ratio.endswith("db")]
+    grades = ["speech.stoi", "speech.estoi", "speech.pesq"]
+    assert set(figures) == {f"noise.test.{label}.{name}" for label in labels for name in (*ratios, *grades)}
+    for name, figure in figures.items():
+        assert figure["n"] == 1, name
+        assert not name.startswith("noise.test.mixture") or "sdri" not in name or figure["mean"] == 0
+    for name in grades:
+        values = [figures[f"noise.test.{label}.{name}"]["mean"] for label in ("mixture", "int8", "ideal-ratio")]
+        assert sorted(values) == values
+    assert all(word in printed for word in (*SYSTEMS, *HEADINGS.values()))
+
+
+def test_the_table_fits_into_100_columns_and_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    wide = {
+        figure: Interval(-18.254, -20.0, -17.0, 200) if figure.endswith("db") else Interval(0.954, 0.9, 0.99, 200)
+        for figure in HEADINGS
+    }
+    none = Interval(float("nan"), float("nan"), float("nan"), 0)
+    slots = {f"{slot}.{figure}": value for slot in ("speech", "accompaniment") for figure, value in wide.items()}
+    summaries = dict.fromkeys(SYSTEMS, wide | slots)
+    summaries["random"] = summaries["random"] | {"speech.pesq": none, "speech.stoi": Interval(0.2, 0.1, 0.3, 197)}
+    show(summaries, "noise: 200 mixtures of test, int8, 8.00 ms late", 200)
+    printed = capsys.readouterr().out
+    assert max(map(len, printed.splitlines())) <= 100
+    assert "\N{HORIZONTAL ELLIPSIS}" not in printed
+    assert printed.count("-18.25 ±1.50") == 2 * 3 * len(SYSTEMS)
+    said = " ".join(printed.split())
+    assert "Nothing to measure: STOI of speech by random in 3, PESQ of speech by random in 200." in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
-    [(("--domains", "nosie"), "nosie"), (("--split", "tset"), "tset"), (("--json", "no/such/file"), "no/such")],
+    [
+        (("--domains", "nosie"), "nosie"),
+        (("--split", "tset"), "tset"),
+        (("--json", "no/such/file"), "no/such"),
+        (("--systems", "masks,msaks"), "msaks"),
+        (("--figures", "sdr,loudness"), "loudness"),
+    ],
 )
 def test_what_cannot_be_measured_is_said(data: Path, arguments: tuple[str, str], complaint: str) -> None:
     outcome = CliRunner().invoke(app, ["quality", str(data), *arguments])
     assert outcome.exit_code == 1
     assert complaint in outcome.output
+
+
+def test_only_figures_that_need_a_package_ask_for_it(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("fast_bss_eval", "pystoi", "pesq"):
+        monkeypatch.setitem(sys.modules, package, None)
+    options = ["quality", str(data), "--domains", "noise", "--systems", "mixture,ideal-ratio", "--processes", "1"]
+    assert CliRunner().invoke(app, options).exit_code == 0
+    outcome = CliRunner().invoke(app, [*options, "--figures", "si-sdr,pesq"])
+    assert outcome.exit_code == 1
+    assert 'pip install "streamsep[evaluation]"' in outcome.output

@@ -37,8 +37,10 @@ def make_data(folder: Path) -> Path:
 
 
 def write_list(data: Path) -> None:
-    """A validation list of one mixture."""
+    """A validation list of one mixture for two recipes."""
     with open(data / "mixtures.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
-        table.writerows(["noise-0", "noise", "val", slot, f"{'gh'[slot]}.wav", 0, 3 * RATE, 1.0] for slot in (0, 1))
+        for domain in ("noise", "environment"):
+            slots = ([f"{domain}-0", domain, "val", slot, f"{'gh'[slot]}.wav", 0, 3 * RATE, 1.0] for slot in (0, 1))
+            table.writerows(slots)

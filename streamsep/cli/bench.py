@@ -29,7 +29,7 @@ def bench(
     from streamsep.models.bank import open_bank
 
     settings = chosen(config, domain, [*(changes or []), *([f"models.precision={precision}"] if precision else [])])
-    rate = open_bank(settings.models.bank, settings.models.precision).front_end.sample_rate
+    rate = open_bank(**settings.models.model_dump()).front_end.sample_rate
     remarks.print("Measuring; this takes some time, and the machine should do nothing else.")
     report = measure(
         lambda rate, channels: build(settings, rate, channels),

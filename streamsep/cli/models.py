@@ -19,7 +19,7 @@ def models(config: Config = "default", changes: Changes = None, as_json: AsJson 
     from streamsep.models.bank import open_bank
 
     settings = chosen(config, None, changes)
-    bank = open_bank(settings.models.bank, settings.models.precision)
+    bank = open_bank(**settings.models.model_dump())
     some = settings.model_copy(update={"domain": bank.domains[0]})  # any: a bank has one latency
     with build(some, bank.front_end.sample_rate, channels=1)[0] as engine:
         ledger = engine.latency

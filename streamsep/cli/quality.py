@@ -9,7 +9,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
+from rich import box
 from rich.progress import track
 from rich.table import Table
 
@@ -17,76 +19,167 @@ from streamsep.cli.console import remarks, results
 from streamsep.errors import ConfigError
 
 if TYPE_CHECKING:
-    from streamsep.arrays import Block
-    from streamsep.assembly import Separation
     from streamsep.evaluation.intervals import Interval
+    from streamsep.evaluation.lists import Mixture
+    from streamsep.evaluation.quality import Estimates, System
+    from streamsep.models.bank import BankModel
+
+ENGINE = ("masks", "clusters")  # heard through the engine: the values of models.method
+OF_THE_MODEL = ("clusters", "global-centres", "oracle-centres")  # its embeddings instead of its masks
+SYSTEMS = ("mixture", "random", "masks", *OF_THE_MODEL, "ideal-ratio", "ideal-binary", "phase-sensitive")
+HEADINGS = {
+    "si_sdr_db": "SI-SDR", "si_sdri_db": "SI-SDRi", "sdr_db": "SDR", "sdri_db": "SDRi",
+    "stoi": "STOI", "estoi": "ESTOI", "pesq": "PESQ",
+}  # fmt: skip
+ABSOLUTE = ("si_sdr_db", "sdr_db")  # these vary with how the lists were mixed: shown without an interval
 
 
 def quality(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="A folder with a mixtures.csv and its clips.")],
     split: Annotated[str, typer.Option(help="Which of the lists: test, or val.")] = "test",
-    domains: Annotated[str, typer.Option(metavar="NAME,NAME", help="Only these; otherwise all of the bank.")] = "",
+    domains: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="Of which models; all: of the whole bank.")
+    ] = "all",
     precision: Annotated[str, typer.Option(help="Which of the models: int8 or fp32.")] = "int8",
+    systems: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME,NAME",
+            help="What to measure: masks (the models as they are heard), clusters (by their embeddings, live), "
+            "mixture, random, global-centres, oracle-centres, ideal-ratio, ideal-binary, phase-sensitive; or all.",
+        ),
+    ] = "masks",
+    figures: Annotated[
+        str, typer.Option(metavar="NAME,NAME", help="By what: si-sdr, sdr; of speech stoi, estoi, pesq; or all.")
+    ] = "si-sdr",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first mixtures of every list.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Mixtures to separate at a time.")] = os.cpu_count() or 1,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures there.")] = None,
 ) -> None:
-    """Measure the models on lists of mixtures, through the whole engine: SI-SDR improvement with 95 % intervals.
+    """Measure the models on lists of mixtures, through the whole engine, beside what they are held against.
 
-    FILE gets {"noise.test.int8.speech.si_sdri_db": {"mean": 9.1, "low": 8.6, "high": 9.6, "n": 200}, ...}, in dB.
+    Every figure comes with a 95 % interval. All figures but si-sdr need the extra "evaluation".
+
+    FILE gets {"noise.test.int8.speech.si_sdri_db": {"mean": 9.1, "low": 8.6, "high": 9.6, "n": 200}, ...}.
 
     A key without a source is of the mean of all sources; n counts the mixtures.
 
-    Example: [bold]streamsep quality ../shared/data --domains noise --limit 20[/]
+    int8 alone is the model as it is heard, int8-clusters its embeddings, mixture or ideal-ratio needs no model.
+
+    Example: [bold]streamsep quality ../shared/data --domains noise --systems all --figures all --limit 20[/]
     """
     from streamsep.evaluation.lists import mixtures
-    from streamsep.evaluation.quality import measure, summarise
+    from streamsep.evaluation.metrics import require
+    from streamsep.evaluation.quality import FIGURES, measure, summarise
     from streamsep.models.bank import open_bank
 
-    known = open_bank(precision=precision).domains
-    chosen = tuple(name.strip() for name in domains.split(",")) if domains else known
-    if unknown := sorted(set(chosen) - set(known)):
-        raise ConfigError(f"--domains: no model for {', '.join(unknown)}; the bank has {', '.join(known)}")
+    models = open_bank(precision=precision).models
+    chosen = _chosen("--domains", domains, tuple(models))
+    names = _chosen("--systems", systems, SYSTEMS)
+    by = _chosen("--figures", figures, FIGURES)
+    require(by)
     if file is not None and not file.resolve().parent.is_dir():
         raise ConfigError(f"--json: {file.parent} is not a folder")
-    figures: dict[str, Interval] = {}
-    latencies_ms: dict[str, float] = {}
+    compared = {domain: {name: _system(name, models[domain], precision) for name in names} for domain in chosen}
+    for domain in chosen:  # what is missing is told now, not in an hour
+        next(mixtures(data, split, domain))
+    if "clusters" in names:
+        open_bank(precision=precision, method="clusters")
+    found: dict[str, Interval] = {}
     for domain in chosen:
         listed = list(islice(mixtures(data, split, domain), limit))
-        found = measure(partial(_separate, precision), listed, processes)
-        scores = list(track(found, domain, len(listed), console=remarks, transient=True))
-        figures |= summarise(scores, f"{domain}.{split}.{precision}")
-        latencies_ms[domain] = scores[0].latency_ms
-    show(figures, latencies_ms, f"{split}, {precision}")
+        measured = measure(compared[domain], listed, by, processes)
+        scores = list(track(measured, domain, len(listed), console=remarks, transient=True))
+        summaries: dict[str, dict[str, Interval]] = {}
+        for name in names:
+            prefix = f"{domain}.{split}.{_label(name, precision)}."
+            summary = summarise([score[name] for score in scores], prefix[:-1])
+            summaries[name] = {key.removeprefix(prefix): interval for key, interval in summary.items()}
+            found |= summary
+        late = [f", {score.latency_ms:.2f} ms late" for score in scores[0].values() if score.latency_ms is not None]
+        title = f"{domain}: {len(listed)} mixtures of {split}, {precision}{''.join(late[:1])}"
+        show(summaries, title, len(listed))
+    results.print("SI-SDR and SDR are in dB; ± is half of the 95 % interval, by clip.")
     if file is not None:
-        plain = {key: _finite(asdict(interval)) for key, interval in figures.items()}
-        file.write_text(json.dumps(plain, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        plain = {key: _finite(asdict(interval)) for key, interval in found.items()}
+        part = file.with_name(f".{file.name}.part")
+        part.write_text(json.dumps(plain, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(file)
 
 
-def show(figures: "dict[str, Interval]", latencies_ms: dict[str, float], which: str) -> None:
-    """The figures, for people: a row for the mean of the slots, then one a slot."""
-    table = Table(title=f"SI-SDR improvement, dB ({which}), 95 % intervals by clip", title_justify="left")
-    for heading in ("domain", "source"):
-        table.add_column(heading)
-    for heading in ("mean", "from", "to", "mixtures", "latency, ms"):
-        table.add_column(heading, justify="right")
-    for key, interval in figures.items():
-        domain, _, _, *slot, _ = key.split(".")
-        numbers = [f"{value:.2f}" for value in (interval.mean, interval.low, interval.high)]
-        if slot:
-            table.add_row("", *slot, *numbers, str(interval.n))
-        else:
-            table.add_section()
-            table.add_row(domain, "mean of all", *numbers, str(interval.n), f"{latencies_ms[domain]:.2f}")
+def show(summaries: "dict[str, dict[str, Interval]]", title: str, mixtures: int) -> None:
+    """The figures of one domain, for people: for every system a row for the mean of the slots, then one a slot.
+
+    summaries: by system, then "FIGURE" or "SLOT.FIGURE"."""
+    present = {key.split(".")[-1] for summary in summaries.values() for key in summary}
+    columns = [figure for figure in HEADINGS if figure in present]
+    table = Table("", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), show_edge=False)
+    for figure in columns:
+        table.add_column(HEADINGS[figure], justify="right", no_wrap=True)
+    left_out = []
+    for system, summary in summaries.items():
+        slots = dict.fromkeys(key.rpartition(".")[0] for key in summary)
+        for slot in ("", *(slot for slot in slots if slot)):
+            name = f"  {slot}" if slot else system
+            row = {figure: summary.get(f"{slot}.{figure}" if slot else figure) for figure in columns}
+            table.add_row(name, *(_cell(figure, interval) for figure, interval in row.items()))
+            left_out += [
+                f"{HEADINGS[figure]} of {slot or 'all'} by {system} in {mixtures - interval.n}"
+                for figure, interval in row.items()
+                if interval is not None and interval.n < mixtures
+            ]
+        table.add_section()
+    results.print(f"{title}\n", style="bold")
     results.print(table)
+    if left_out:
+        results.print(f"\nNothing to measure: {', '.join(left_out)}.")
+    results.print()
 
 
-def _separate(precision: str, mixture: "Block", domain: str) -> "Separation":
+def _cell(figure: str, interval: "Interval | None") -> str:
+    """A mean, and half the width of its interval."""
+    if interval is None:
+        return ""
+    if not interval.n:
+        return "-"
+    digits = 3 if figure in ("stoi", "estoi") else 2
+    mean = f"{interval.mean:.{digits}f}"
+    return mean if figure in ABSOLUTE else f"{mean} ±{(interval.high - interval.low) / 2:.{digits}f}"
+
+
+def _chosen(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The names in a list on the command line, each once. Raises ConfigError for one that is not known."""
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    if names == ("all",):
+        return known
+    if unknown := sorted(set(names) - set(known)):
+        raise ConfigError(f"{option}: {', '.join(unknown)} is unknown; there are {', '.join(known)}, or all")
+    return names
+
+
+def _label(system: str, precision: str) -> str:
+    """What keys call a system: int8 is the model as it is heard, int8-clusters another use of it."""
+    if system == "masks":
+        return precision
+    return f"{precision}-{system}" if system in OF_THE_MODEL else system
+
+
+def _system(name: str, model: "BankModel", precision: str) -> "System":
+    """The system of this name for the domain of this model."""
+    from streamsep.evaluation.references import reference
+
+    return partial(_heard, precision, name) if name in ENGINE else reference(name, model)
+
+
+def _heard(precision: str, method: str, mixture: "Mixture") -> "Estimates":
     """Through the engine; a function of this module, so that other processes find it."""
     from streamsep.assembly import separate
     from streamsep.evaluation.lists import RATE
+    from streamsep.evaluation.quality import Estimates
 
-    return separate(mixture, RATE, domain=domain, models={"precision": precision})
+    total = mixture.sources.sum(axis=0)
+    done = separate(total, RATE, domain=mixture.domain, models={"precision": precision, "method": method})
+    return Estimates(np.stack(list(done.sources.values())), done.manifest.sources, latency_ms=done.latency.ms)
 
 
 def _finite(interval: dict[str, float]) -> dict[str, float | None]:

@@ -1,17 +1,28 @@
-"""How good an estimate of a source is: scale-invariant signal-to-distortion ratio (Le Roux et al. 2019), in dB.
+"""How good an estimate of a source is: its distance from the source in dB, and for speech how well it is understood
+and liked.
 
-All functions are pure and compute in float64. Nothing is centred: an offset is an error like any other.
+SI-SDR (Le Roux et al. 2019) is computed here. SDR, STOI, ESTOI and PESQ are computed by the libraries of the extra
+"evaluation", which are imported when they are first needed. All functions are pure and compute in float64, whatever
+the loudness of either sound. Nothing is centred: an offset is an error like any other.
 """
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from streamsep.errors import AudioError
+from streamsep.errors import AudioError, ConfigError
 
 LIMIT_DB = 100.0  # more than 16-bit sound can hold; keeps means finite
+FILTER_TAPS = 512  # of the filter that SDR forgives, as in all of BSS-eval
+PESQ_RATE = 16_000  # Hz
+SHORTEST_STOI_S = 0.4  # it correlates over 30 frames, 12.8 ms apart
+PACKAGES = {"sdr": "fast_bss_eval", "stoi": "pystoi", "estoi": "pystoi", "pesq": "pesq"}  # who computes what
 
 
 def si_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
@@ -25,9 +36,7 @@ def si_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
     >>> si_sdr_db([2.0, 2.0], [1.0, 0.0])
     0.0
     """
-    heard, wanted = _unit_peak(estimate, "estimate"), _unit_peak(source, "source")
-    if heard.shape != wanted.shape:
-        raise AudioError(f"estimate and source must be equally long, got {len(heard)} and {len(wanted)} samples")
+    heard, wanted = _unit_peaks(estimate, source)
     if not wanted.any():
         return float("nan")
     along = wanted * (heard @ wanted / (wanted @ wanted))
@@ -40,6 +49,25 @@ def si_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
     return float(10 * np.log10(found / lost))
 
 
+def sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
+    """As `si_sdr_db`, but a filter of FILTER_TAPS taps on the source is forgiven, not only a gain: never less.
+
+    This is the SDR of BSS-eval (Vincent, Gribonval & Fevotte 2006), by fast_bss_eval. Raises what `si_sdr_db` raises,
+    and ConfigError when that package is missing."""
+    heard, wanted = _unit_peaks(estimate, source)
+    bss = _package("sdr")
+    if not wanted.any():
+        return float("nan")
+    with np.errstate(divide="ignore"):  # nothing but the source, or nothing of it
+        lost_db = bss.sdr_loss(heard[None], wanted[None], filter_length=FILTER_TAPS, pairwise=True)
+    return float(np.clip(-lost_db[0, 0], -LIMIT_DB, LIMIT_DB))
+
+
+def improvement_db(after_db: float, before_db: float) -> float:
+    """What was gained, in dB; nan when nothing could be, because the source was all there was in the mixture."""
+    return after_db - before_db if before_db < LIMIT_DB else float("nan")
+
+
 def si_sdr_improvement_db(estimate: ArrayLike, source: ArrayLike, mixture: ArrayLike) -> float:
     """How much better the estimate is than the mixture itself, in dB: all arrays (samples,); 0: no better.
 
@@ -48,9 +76,48 @@ def si_sdr_improvement_db(estimate: ArrayLike, source: ArrayLike, mixture: Array
     >>> round(si_sdr_improvement_db([3.0, 1.0], [1.0, 0.0], [1.0, 1.0]), 2)
     9.54
     """
-    before = si_sdr_db(mixture, source)
-    after = si_sdr_db(estimate, source)
-    return after - before if before < LIMIT_DB else float("nan")
+    return improvement_db(si_sdr_db(estimate, source), si_sdr_db(mixture, source))
+
+
+def stoi(estimate: ArrayLike, source: ArrayLike, rate: int, extended: bool = False) -> float:
+    """How much of the speech in `source` can be understood in the estimate: about 0 (nothing) to 1 (everything).
+
+    estimate, source: (samples,) at `rate` Hz. STOI is the short-time correlation of band envelopes (Taal et al.
+    2011); extended: ESTOI, which allows for maskers that fluctuate (Jensen & Taal 2016). By pystoi. nan: less than
+    SHORTEST_STOI_S of speech. Raises what `si_sdr_db` raises, and ConfigError when the package is missing."""
+    heard, wanted = _unit_peaks(estimate, source)
+    package = _package("stoi")
+    if not wanted.any() or len(wanted) < SHORTEST_STOI_S * rate:
+        return float("nan")
+    with warnings.catch_warnings(), _same_random_numbers():
+        warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
+        try:
+            return float(package.stoi(wanted, heard, rate, extended=extended))
+        except RuntimeWarning:
+            return float("nan")
+
+
+def pesq(estimate: ArrayLike, source: ArrayLike) -> float:
+    """How good the speech in `source` sounds in the estimate: wideband PESQ, from about 1 (bad) to 4.64 (the same).
+
+    estimate, source: (samples,) at PESQ_RATE. The mean opinion score that ITU-T P.862.2 predicts, by the package
+    pesq. nan: it detects no utterance, the sound is shorter than a quarter of a second, or the estimate is silent.
+    Raises what `si_sdr_db` raises, and ConfigError when the package is missing."""
+    heard, wanted = _unit_peaks(estimate, source)
+    package = _package("pesq")
+    if not wanted.any() or not heard.any():
+        return float("nan")
+    try:
+        return float(package.pesq(PESQ_RATE, wanted, heard, "wb"))
+    except (package.NoUtterancesError, package.BufferTooShortError):
+        return float("nan")
+
+
+def require(names: Iterable[str]) -> None:
+    """Raise ConfigError unless the packages are there that these figures, "sdr" and so on, are computed by."""
+    for name in names:
+        if name in PACKAGES:
+            _package(name)
 
 
 def best_order(
@@ -67,6 +134,14 @@ def best_order(
     return max(allowed, key=lambda order: sum(figures[i, order[i]] for i in slots))
 
 
+def _unit_peaks(estimate: ArrayLike, source: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(samples,) each, with the loudest sample at 1. Raises AudioError unless both are finite and equally long."""
+    heard, wanted = _unit_peak(estimate, "estimate"), _unit_peak(source, "source")
+    if heard.shape != wanted.shape:
+        raise AudioError(f"estimate and source must be equally long, got {len(heard)} and {len(wanted)} samples")
+    return heard, wanted
+
+
 def _unit_peak(samples: ArrayLike, name: str) -> NDArray[np.float64]:
     """(samples,) with its loudest sample at 1, so that no loudness overflows or underflows; silence stays silent."""
     sound = np.asarray(samples, np.float64)
@@ -76,3 +151,25 @@ def _unit_peak(samples: ArrayLike, name: str) -> NDArray[np.float64]:
         raise AudioError(f"{name} holds samples that are not finite")
     peak = np.abs(sound).max()
     return sound / peak if peak else sound
+
+
+def _package(name: str) -> Any:
+    """The package that computes this figure. Raises ConfigError that says where to get it."""
+    try:
+        return import_module(PACKAGES[name])
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"{name} is computed by {PACKAGES[name]}, and {error.name} is not installed: "
+            'pip install "streamsep[evaluation]"'
+        ) from None
+
+
+@contextmanager
+def _same_random_numbers() -> Iterator[None]:
+    """For ESTOI, which adds noise of the size of rounding errors, from NumPy's shared generator; left as it was."""
+    before = np.random.get_state()  # noqa: NPY002  that is the generator which pystoi uses
+    np.random.seed(0)  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(before)  # noqa: NPY002

@@ -4,22 +4,25 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsep.errors import ModelError
+from streamsep.config import Method
+from streamsep.errors import ConfigError, ModelError
+from streamsep.models.clustered import open_clustered
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
-from streamsep.realtime.bound_model import BoundModel
+from streamsep.realtime.contract import Separator
 from streamsep.realtime.stft import FrontEnd
 
+GRAPHS: dict[Method, str] = {"masks": "step", "clusters": "look-back"}  # the graph that a method runs
 ZOO = Path(__file__).parent / "zoo"
 
 
 @dataclass(frozen=True)
 class BankModel:
-    """One domain's model: what it says of itself, where it is, and the separator that runs it."""
+    """One domain's model: what it says of itself, its sources as many as are run, where it is, its separator."""
 
     manifest: Manifest
     path: Path
-    separator: BoundModel
+    separator: Separator
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Bank:
         """The domains there are."""
         return tuple(self.models)
 
-    def separators(self) -> dict[str, BoundModel]:
+    def separators(self) -> dict[str, Separator]:
         """The separators by domain."""
         return {domain: model.separator for domain, model in self.models.items()}
 
@@ -47,27 +50,41 @@ def bank_folder(bank: str) -> Path:
     return folder
 
 
-def open_bank(bank: str = "zoo", precision: str = "int8") -> Bank:
-    """Open every step graph of this precision, `*-step-PRECISION.onnx`. Raises ModelError when there is none, or they
-    disagree."""
+def open_bank(
+    bank: str = "zoo",
+    precision: str = "int8",
+    method: Method = "masks",
+    sources: int | None = None,
+) -> Bank:
+    """Open every graph of this precision, `*-step-PRECISION.onnx` or, to cluster, `*-look-back-PRECISION.onnx`.
+
+    The arguments are the settings under `models`. Raises ModelError when there is none, or they disagree; ConfigError
+    when they cannot give so many sources."""
     folder = bank_folder(bank)
-    paths = sorted(folder.glob(f"*-step-{precision}.onnx"))
+    ending = f"-{GRAPHS[method]}-{precision}.onnx"
+    paths = sorted(folder.glob(f"*{ending}"))
     if not paths:
-        raise ModelError(f"{folder}: no model here: expected files named DOMAIN-step-{precision}.onnx")
-    return make_bank(paths)
+        raise ModelError(f"{folder}: no model here: expected files named DOMAIN{ending}")
+    return make_bank(paths, method, sources)
 
 
-def make_bank(paths: Iterable[Path]) -> Bank:
-    """Open these model files as one bank. Raises ModelError naming the field and both values when two disagree."""
+def make_bank(paths: Iterable[Path], method: Method = "masks", sources: int | None = None) -> Bank:
+    """Open these model files as one bank. Raises ModelError naming the field and both values when two disagree, and
+    ConfigError when they cannot give so many sources."""
     models: dict[str, BankModel] = {}
     for path in paths:
-        manifest, separator = open_model(path)
+        manifest, separator = open_separator(path, method, sources)
         if manifest.domain in models:
             other = models[manifest.domain].path.name
             raise ModelError(f"domain: {path.name} and {other} are both {manifest.domain!r}")
         models[manifest.domain] = BankModel(manifest, path, separator)
     if not models:
         raise ModelError("a bank needs at least one model")
+    if sources is not None and not any(model.manifest.alike for model in models.values()):
+        raise ConfigError(
+            f"models.sources: got {sources}, but only sources of one role can be of any number, and this bank has "
+            f"{sorted(models)}, whose roles differ"
+        )
     first = next(iter(models.values()))
     for model in models.values():
         for field in ("sample_rate", "window", "synthesis_window", "hop", "embedding_dims"):
@@ -78,3 +95,16 @@ def make_bank(paths: Iterable[Path]) -> Bank:
                     "the models of one bank must share their front end"
                 )
     return Bank(dict(sorted(models.items())), first.manifest.front_end)
+
+
+def open_separator(path: Path, method: Method, sources: int | None) -> tuple[Manifest, Separator]:
+    """One model file as a separator, with as many sources as asked for where they are all of one role."""
+    if method == "clusters":
+        return open_clustered(path, sources)
+    manifest, separator = open_model(path)
+    if manifest.alike and sources not in (None, len(manifest.sources)):
+        raise ConfigError(
+            f"models.sources: {path} has masks for {len(manifest.sources)} sources, got {sources}; another number "
+            "needs models.method: clusters"
+        )
+    return manifest, separator

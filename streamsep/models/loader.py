@@ -6,6 +6,7 @@ take the core from the sound card's.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal, NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from streamsep.arrays import State
 from streamsep.errors import ModelError
 from streamsep.models.manifest import METADATA_KEY, Manifest, parse_manifest
-from streamsep.realtime.bound_model import BoundModel, Run
+from streamsep.realtime.bound_model import BoundGraph, BoundModel, Run
 
 WARM_UP_RUNS = 8
 
@@ -46,16 +47,28 @@ def read_manifest(path: Path, session: ort.InferenceSession | None = None) -> Ma
     return parse_manifest(metadata[METADATA_KEY], str(path))
 
 
+class Result(NamedTuple):
+    """What a graph gives for every frame."""
+
+    name: str
+    shape: tuple[int, int]
+
+
+def result_of(manifest: Manifest) -> Result:
+    """Masks (sources, bins) of a step graph, embeddings (bins, dims) of a look-back graph."""
+    bins = manifest.front_end.bins
+    if manifest.graph == "step":
+        return Result("masks", (len(manifest.sources), bins))
+    return Result("embeddings", (bins, manifest.embedding_dims))
+
+
 def check_ports(path: Path, session: ort.InferenceSession, manifest: Manifest) -> None:
     """Raise ModelError unless the graph's inputs and outputs are those its manifest promises."""
-    bins = manifest.front_end.bins
-    result: dict[str, tuple[int | None, ...]]
-    if manifest.graph == "step":
-        result = {"masks": (None, len(manifest.sources), bins)}
-    else:
-        result = {"embeddings": (None, bins, manifest.embedding_dims)}
+    bins, result = manifest.front_end.bins, result_of(manifest)
     wanted_in = {"spectrum": (None, bins, 2), **{f"state.{name}": shape for name, shape in manifest.states.items()}}
-    wanted_out = result | {f"next.{name}": shape for name, shape in manifest.states.items()}
+    wanted_out = {result.name: (None, *result.shape)} | {
+        f"next.{name}": shape for name, shape in manifest.states.items()
+    }
     both = ("input", wanted_in, session.get_inputs()), ("output", wanted_out, session.get_outputs())
     for kind, wanted, ports in both:
         found = {port.name: port for port in ports}
@@ -76,14 +89,20 @@ def check_ports(path: Path, session: ort.InferenceSession, manifest: Manifest) -
 
 def open_model(path: Path) -> tuple[Manifest, BoundModel]:
     """A step graph as a separator, warmed up and as new. Raises ModelError for whatever is wrong with the file."""
+    manifest, graph = open_graph(path, "step")
+    return manifest, BoundModel(manifest.sources, manifest.look_ahead, graph)
+
+
+def open_graph(path: Path, kind: Literal["step", "look-back"]) -> tuple[Manifest, BoundGraph]:
+    """A graph of this kind, bound to run hop by hop, warmed up and as new. Raises ModelError as `open_model`."""
     session = open_session(path)
     manifest = read_manifest(path, session)
-    if manifest.graph != "step":
-        raise ModelError(f"{path}: graph: expected a 'step' graph, got {manifest.graph!r}")
+    if manifest.graph != kind:
+        raise ModelError(f"{path}: graph: expected a {kind!r} graph, got {manifest.graph!r}")
     check_ports(path, session, manifest)
-    bins = manifest.front_end.bins
-    spectrum = np.zeros((1, bins, 2), np.float32)
-    masks = np.zeros((1, len(manifest.sources), bins), np.float32)
+    spectrum = np.zeros((1, manifest.front_end.bins, 2), np.float32)
+    result_name, shape = result_of(manifest)
+    result = np.zeros((1, *shape), np.float32)
     states = {
         name: (np.zeros(shape, np.float32), np.zeros(shape, np.float32)) for name, shape in manifest.states.items()
     }
@@ -97,7 +116,7 @@ def open_model(path: Path) -> tuple[Manifest, BoundModel]:
             method(name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
 
         bind("spectrum", spectrum, True)
-        bind("masks", masks, False)
+        bind(result_name, result, False)
         for name, pair in states.items():
             bind(f"state.{name}", pair[source], True)
             bind(f"next.{name}", pair[1 - source], False)
@@ -114,7 +133,7 @@ def open_model(path: Path) -> tuple[Manifest, BoundModel]:
     for pair in states.values():
         for array in pair:
             array.fill(0)
-    return manifest, BoundModel(manifest.sources, manifest.look_ahead, spectrum, masks, states, runs)
+    return manifest, BoundGraph(spectrum, result, states, runs)
 
 
 class Batch:
@@ -137,4 +156,4 @@ class Batch:
         names: Sequence[str] = [port.name for port in self._session.get_outputs()]
         outputs = dict(zip(names, self._session.run(names, feed), strict=True))
         following = {name: outputs[f"next.{name}"] for name in state}
-        return outputs["masks" if self.manifest.graph == "step" else "embeddings"], following
+        return outputs[result_of(self.manifest).name], following

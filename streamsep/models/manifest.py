@@ -16,6 +16,7 @@ METADATA_KEY = "streamsep.manifest"
 FORMAT = 1
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
+Component = Annotated[float, Field(ge=-1, le=1)]  # of a mean of embeddings, which have norm 1; never NaN
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
 
 
@@ -62,6 +63,10 @@ class Manifest(BaseModel):
         default_factory=dict, description="name -> shape of everything it remembers; zeros at the start"
     )
     parameters: int = Field(0, ge=0, description="weights on the path from spectrum to masks")
+    centres: dict[Annotated[int, Field(ge=1)], tuple[tuple[Component, ...], ...]] = Field(
+        default_factory=dict,
+        description="number of sources -> a centre (embedding_dims) for each, where clustering live begins",
+    )
     calibration: dict[str, Any] | None = None
     training: Training = Training()
     licence: str = Field(min_length=1, description="of the weights")
@@ -75,6 +80,22 @@ class Manifest(BaseModel):
         except ConfigError as error:
             raise ValueError(str(error)) from None
         return self
+
+    @model_validator(mode="after")
+    def _centres_fit(self) -> "Manifest":
+        for count, centres in self.centres.items():
+            lengths = [len(centre) for centre in centres]
+            if lengths != count * [self.embedding_dims]:
+                raise ValueError(
+                    f"centres.{count} must be {count} lists of embedding_dims={self.embedding_dims} numbers, "
+                    f"got lists of {lengths}"
+                )
+        return self
+
+    @property
+    def alike(self) -> bool:
+        """Whether the slots are all of one role: any number of such sources could be told apart."""
+        return len(set(self.sources)) == 1
 
     @property
     def front_end(self) -> FrontEnd:

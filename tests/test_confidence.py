@@ -1,0 +1,465 @@
+"""Every measure equals a slow, obvious one, and is defined whatever a model gives."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.cluster import KMeans
+from sklearn.metrics import silhouette_score
+from sklearn.mixture import GaussianMixture
+from strategies import seeds
+
+from export import losses
+from streamsep.arrays import Array
+from streamsep.demo.run import bundled_scene
+from streamsep.errors import ConfigError
+from streamsep.models.bank import ZOO
+from streamsep.models.loader import Batch
+from streamsep.models.subject import hops_of
+from streamsep.monitor.clusters import cluster, distances_to, one_hot, soften
+from streamsep.monitor.confidence import (
+    ALL,
+    Measures,
+    balance,
+    deep_clustering_loss,
+    drawn,
+    loudest,
+    measure,
+    posterior_strength,
+    silhouette,
+    simplified_silhouette,
+    whitened_k_means_loss,
+)
+from streamsep.monitor.gaussians import Mixture, divergence, fit
+
+RANGES = dict.fromkeys(ALL, (0.0, 1.0)) | {
+    "silhouette": (-1.0, 1.0), "confidence": (-1.0, 1.0), "deep_clustering": (-3.0, 1.0)
+}  # fmt: skip
+NEARLY = 1e-9
+law = settings(max_examples=50, deadline=None)
+
+
+def made(seed: int, points: int, sources: int, dims: int = 20, spread: float | None = None) -> Array:
+    """(points, dims), unit norm, float32: about `sources` directions, as far from them as nobody chose."""
+    random = np.random.default_rng(seed)
+    spread = random.uniform(0.01, 1.5) if spread is None else spread
+    directions = random.normal(size=(sources, dims))
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    x = directions[random.integers(0, sources, points)] + spread * random.normal(size=(points, dims)) / np.sqrt(dims)
+    return (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float32)
+
+
+@st.composite
+def embeddings(draw: st.DrawFn, most: int = 60) -> Array:
+    """Any number of points, from one; dense or scattered, and some of them more than once."""
+    points, dims = draw(st.integers(1, most)), draw(st.integers(1, 20))
+    x = made(draw(seeds), points, draw(st.integers(1, 6)), dims)
+    if draw(st.booleans()):  # a grid so coarse that points fall together
+        x = np.round(2 * x)
+    return x
+
+
+@st.composite
+def labelled(draw: st.DrawFn, most: int = 60) -> tuple[Array, Array]:
+    """Points with labels of any kind: clusters of one, clusters of none, all in one."""
+    x = draw(embeddings(most))
+    return x, np.array(draw(st.lists(st.integers(0, 6), min_size=len(x), max_size=len(x))))
+
+
+# --------------------------------------------------------------------------------------------------- the silhouette
+
+
+def slow_silhouettes(x: Array, labels: Array) -> list[float]:
+    """Rousseeuw 1987, word by word."""
+    clusters = {label: x[labels == label] for label in labels}
+    scores = []
+    for point, label in zip(x, labels, strict=True):
+        away = {other: np.linalg.norm(members - point, axis=1) for other, members in clusters.items()}
+        own = away.pop(label)
+        if not away or len(own) == 1:
+            scores.append(0.0)
+            continue
+        a, b = own.sum() / (len(own) - 1), min(distances.mean() for distances in away.values())
+        scores.append((b - a) / max(a, b) if max(a, b) > 0 else 0.0)
+    return scores
+
+
+@law
+@given(labelled())
+def test_the_silhouette_is_rousseeuws(case: tuple[Array, Array]) -> None:
+    x, labels = case
+    x = x.astype(np.float64)
+    assert silhouette(x, labels) == pytest.approx(np.mean(slow_silhouettes(x, labels)), abs=1e-6)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds, st.integers(3, 700), st.integers(2, 9), st.booleans())
+def test_the_silhouette_is_that_of_scikit_learn(seed: int, points: int, sources: int, chance: bool) -> None:
+    x = made(seed, points, sources).astype(np.float64)
+    labels = np.random.default_rng(seed).integers(0, sources, points) if chance else cluster(x, sources).labels
+    if 2 <= len(np.unique(labels)) < points:  # scikit-learn knows no others
+        assert silhouette(x, labels) == pytest.approx(silhouette_score(x, labels), abs=1e-6)
+
+
+@law
+@given(labelled(), seeds, st.floats(1e-3, 1e3))
+def test_the_silhouette_minds_neither_place_nor_scale_nor_direction_nor_order_nor_names(
+    case: tuple[Array, Array], seed: int, scale: float
+) -> None:
+    x, labels = case[0].astype(np.float64), case[1]
+    random = np.random.default_rng(seed)
+    turn = np.linalg.qr(random.normal(size=(x.shape[1],) * 2))[0]
+    order, names = random.permutation(len(x)), random.permutation(7)
+    moved = scale * (x @ turn + random.normal(size=x.shape[1]))
+    assert silhouette(moved[order], names[labels][order]) == pytest.approx(silhouette(x, labels), abs=1e-6)
+
+
+@law
+@given(labelled())
+def test_the_simplified_silhouette_is_the_one_with_centres_for_points(case: tuple[Array, Array]) -> None:
+    x, chosen = case
+    filled, labels = np.unique(chosen, return_inverse=True)
+    centres = np.stack([x[labels == label].mean(axis=0) for label in range(len(filled))]).astype(np.float64)
+    empty = x[:1].astype(np.float64)  # a centre without points is no neighbour
+    distances = distances_to(x.astype(np.float64), np.concatenate([centres, empty]))
+    scores = []
+    for row, label in zip(distances[:, : len(filled)], labels, strict=True):
+        a, b = row[label], min(np.delete(row, label), default=0.0)
+        alone = len(filled) == 1 or np.count_nonzero(labels == label) == 1
+        scores.append(0.0 if alone or max(a, b) == 0 else (b - a) / max(a, b))
+    assert simplified_silhouette(distances, labels) == pytest.approx(np.mean(scores), abs=NEARLY)
+
+
+def look_backs() -> list[tuple[Array, Array]]:
+    """Embeddings and magnitudes of the loud bins of every second of the bundled scene, by every shipped model."""
+    scene, found = bundled_scene(), []
+    for path in sorted(ZOO.glob("*-look-back-int8.onnx")):
+        graph = Batch(path)
+        spectra = hops_of(graph.manifest.front_end, scene.sources.sum(axis=0)).spectra
+        every, _ = graph.run(spectra, graph.start())
+        for at in range(0, len(spectra) - 250, 250):
+            loud = loudest(np.abs(spectra[at : at + 250]))
+            found.append((every[at + loud[:, 0], loud[:, 1]], np.abs(spectra[at + loud[:, 0], loud[:, 1]])))
+    return found
+
+
+def test_on_real_look_backs_the_simplified_silhouette_ranks_as_the_exact_one_does() -> None:
+    measured = [measure(points, 2, magnitudes) for points, magnitudes in look_backs()]
+    both = np.array([(of.silhouette, of.simplified_silhouette) for of in measured if of is not None])
+    ranks = both.argsort(axis=0).argsort(axis=0)
+    assert len(both) > 30
+    assert np.corrcoef(ranks.T)[0, 1] > 0.95  # Spearman
+
+
+# ------------------------------------------------------------------------------------------------ posterior strength
+
+
+@law
+@given(seeds, st.integers(1, 60), st.integers(2, 9))
+def test_posterior_strength_is_0_for_coin_tosses_and_1_for_owners(seed: int, points: int, sources: int) -> None:
+    owners = one_hot(np.random.default_rng(seed).integers(0, sources, points), sources)
+    assert posterior_strength(np.full((points, sources), 1 / sources)) == pytest.approx(0, abs=NEARLY)
+    assert posterior_strength(owners) == 1
+    assert posterior_strength(0.5 * owners + 0.5 / sources) == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize(("second", "strength"), [([0.0, 1.0], 0.609), ([-1.0, 0.0], 0.762)])
+def test_at_hardness_1_it_goes_no_higher_than_the_unit_sphere_allows(second: list[float], strength: float) -> None:
+    clusters = cluster(np.repeat([[1.0, 0.0], second], 5, axis=0), 2)
+    assert posterior_strength(clusters.posteriors) == pytest.approx(strength, abs=1e-3)
+
+
+@law
+@given(embeddings(), st.integers(1, 6))
+def test_harder_posteriors_are_stronger_and_always_sum_to_1(x: Array, sources: int) -> None:
+    distances = cluster(x, sources).distances
+    hardnesses = (0.1, 1.0, 5.0, 50.0)
+    every = [soften(distances, hardness) for hardness in hardnesses]
+    for posteriors, hardness in zip(every, hardnesses, strict=True):
+        np.testing.assert_allclose(posteriors.sum(axis=1), 1, rtol=1e-12)
+        slow = np.exp(-hardness * distances) / np.exp(-hardness * distances).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(posteriors, slow, atol=NEARLY)
+    strengths = [posterior_strength(posteriors) for posteriors in every]
+    assert all(softer <= harder + NEARLY for softer, harder in pairwise(strengths))
+
+
+def test_where_there_is_one_source_it_owns_everything_and_there_is_no_confidence() -> None:
+    found = measure(made(0, 50, 3), 1)
+    assert found is not None
+    assert (found.posterior_strength, found.silhouette, found.confidence) == (1, 0, 0)
+
+
+# ----------------------------------------------------------------------------------------------------------- k-means
+
+
+@law
+@given(embeddings(), st.integers(1, 9))
+def test_every_point_is_with_the_nearest_centre_and_every_centre_amid_its_points(x: Array, sources: int) -> None:
+    clusters = cluster(x, sources)
+    assert clusters.sizes.sum() == len(x)
+    assert np.count_nonzero(clusters.sizes) == min(sources, len(np.unique(x, axis=0)))
+    own = clusters.distances[np.arange(len(x)), clusters.labels]
+    np.testing.assert_array_equal(own, clusters.distances.min(axis=1))
+    for source in np.flatnonzero(clusters.sizes):
+        np.testing.assert_allclose(clusters.centres[source], x[clusters.labels == source].mean(axis=0), atol=1e-6)
+    for source in np.flatnonzero(clusters.sizes == 0):
+        np.testing.assert_array_equal(clusters.centres[source], clusters.centres[clusters.sizes.argmax()])
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.integers(20, 400), st.integers(2, 3))
+def test_without_a_random_start_it_is_as_good_as_the_best_of_ten(seed: int, points: int, sources: int) -> None:
+    x = made(seed, points, sources, spread=np.random.default_rng(seed).uniform(0.01, 0.6))
+    loss = float(np.square(cluster(x, sources).distances.min(axis=1)).sum())
+    assert loss <= 1.01 * KMeans(sources, n_init=10, random_state=0).fit(x.astype(np.float64)).inertia_
+
+
+@law
+@given(embeddings(), st.integers(1, 4), seeds)
+def test_from_its_own_centres_nothing_moves_and_from_any_others_it_ends_settled(
+    x: Array, sources: int, seed: int
+) -> None:
+    cold = cluster(x, sources)
+    warm = cluster(x, sources, start=cold.centres)
+    np.testing.assert_array_equal(warm.owners @ warm.owners.T, cold.owners @ cold.owners.T)  # together or not
+    lost = cluster(x, sources, start=np.random.default_rng(seed).normal(size=cold.centres.shape) + 100)
+    assert np.count_nonzero(lost.sizes) == np.count_nonzero(cold.sizes)
+
+
+def test_a_centre_that_lost_its_points_takes_those_that_are_furthest_from_theirs() -> None:
+    clusters = cluster([[0.0], [0.0], [1.0], [3.0]], 3, start=[[100.0], [200.0], [300.0]])
+    assert sorted(clusters.centres.ravel()) == [0, 1, 3]
+
+
+@law
+@given(seeds, st.integers(2, 3))
+def test_the_order_of_the_points_changes_no_measure(seed: int, sources: int) -> None:
+    x = made(seed, 200, sources, spread=0.3)
+    order = np.random.default_rng(seed).permutation(len(x))
+    first, second = measure(x, sources), measure(x[order], sources)
+    assert first is not None
+    assert second is not None
+    assert second.by_name == pytest.approx(first.by_name, abs=1e-6)
+
+
+# --------------------------------------------------------------------------------------------------- balance, losses
+
+
+@law
+@given(embeddings(), st.integers(1, 6))
+def test_balance_is_the_smallest_share_over_an_equal_one(x: Array, sources: int) -> None:
+    clusters = cluster(x, sources)
+    shares = [np.mean(clusters.labels == source) for source in range(sources)]
+    assert balance(clusters.sizes) == pytest.approx(min(shares) * sources)
+
+
+@law
+@given(seeds, st.integers(1, 60), st.integers(1, 6))
+def test_the_losses_are_those_of_the_matrices_written_out_and_those_of_training(
+    seed: int, points: int, sources: int
+) -> None:
+    v = made(seed, points, sources).astype(np.float64)
+    y = cluster(v, sources).owners
+    weights = np.random.default_rng(seed).uniform(0.01, 1, points)
+    shares = np.sqrt(np.outer(weights, weights)) / weights.sum()
+    slow = np.square((v @ v.T - y @ y.T) * shares).sum()
+    assert deep_clustering_loss(v, y, weights) == pytest.approx(slow, abs=NEARLY)
+    batch = [torch.from_numpy(array)[None] for array in (v, y, weights)]
+    assert deep_clustering_loss(v, y, weights) == pytest.approx(float(losses.deep_clustering(*batch)), abs=NEARLY)
+    assert whitened_k_means_loss(v, y, weights) == pytest.approx(float(losses.whitened_k_means(*batch)), abs=1e-6)
+
+
+@law
+@given(seeds, st.integers(2, 4), st.floats(1e-3, 1e3))
+def test_the_whitened_loss_is_what_is_left_after_the_best_linear_guess_at_the_owners(
+    seed: int, sources: int, scale: float
+) -> None:
+    x = made(seed, 300, sources, spread=0.5).astype(np.float64)
+    y = cluster(x, sources).owners
+    guess = x @ np.linalg.lstsq(x, y, rcond=None)[0]
+    left = np.square(y - guess).sum(axis=0) / y.sum(axis=0)  # of the owners' own energy
+    ones = np.ones(len(x))
+    assert whitened_k_means_loss(x, y, ones) == pytest.approx(left.mean(), abs=2e-3)
+    assert whitened_k_means_loss(scale * x, y, ones) == pytest.approx(whitened_k_means_loss(x, y, ones))
+
+
+# -------------------------------------------------------------------------------------------------------- divergence
+
+
+@settings(max_examples=20, deadline=None)
+@given(seeds, st.integers(30, 300), st.integers(1, 4), st.integers(1, 20))
+def test_the_fit_and_its_density_are_those_of_scikit_learn(seed: int, points: int, sources: int, dims: int) -> None:
+    x = made(seed, points, sources, dims + 1, spread=0.8)[:, :dims].astype(np.float64)
+    owns = cluster(x, sources).owners
+    owns = owns[:, owns.any(axis=0)]
+    means = owns.T @ x / owns.sum(axis=0)[:, None]
+    variances = owns.T @ np.square(x) / owns.sum(axis=0)[:, None] - np.square(means) + 1e-6
+    theirs = GaussianMixture(
+        owns.shape[1], covariance_type="diag", weights_init=owns.mean(axis=0), means_init=means,
+        precisions_init=1 / variances,
+    ).fit(x)  # fmt: skip
+    mine = fit(x, owns)
+    np.testing.assert_allclose(mine.shares, theirs.weights_, atol=1e-6)
+    np.testing.assert_allclose(mine.means, theirs.means_, atol=1e-6)
+    np.testing.assert_allclose(mine.variances, theirs.covariances_, atol=1e-6)
+    np.testing.assert_allclose(mine.log_density(x), theirs.score_samples(x), atol=1e-4)
+
+
+def integrated(one: Mixture, other: Mixture) -> float:
+    """Jensen-Shannon divergence of two mixtures on a line, in bits, by adding up."""
+    line = np.linspace(-30, 30, 400_001)[:, None]
+    p, q = np.exp(one.log_density(line)), np.exp(other.log_density(line))
+    middle = (p + q) / 2
+    both = [np.where(x > 0, x * np.log2(np.maximum(x, 1e-300) / np.maximum(middle, 1e-300)), 0) for x in (p, q)]
+    return float((both[0] + both[1]).sum() / 2 * (line[1, 0] - line[0, 0]))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seeds, st.integers(1, 3), st.floats(0.2, 6))
+def test_the_divergence_is_the_integral_it_stands_for(seed: int, sources: int, apart: float) -> None:
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(300, 1)) + apart * random.integers(0, sources, 300)[:, None]
+    clusters = cluster(x, sources)
+    one, several = fit(clusters.points, np.ones((300, 1))), fit(clusters.points, clusters.owners)
+    assert divergence(clusters.points, clusters.labels) == pytest.approx(integrated(one, several), abs=0.03)
+
+
+@law
+@given(seeds, st.integers(2, 5))
+def test_dense_clusters_are_no_cloud_and_one_cloud_is_one(seed: int, sources: int) -> None:
+    dense, cloud = made(seed, 200, sources, spread=0.02), np.random.default_rng(seed).normal(size=(200, 20))
+    apart = measure(dense, sources, chosen=("divergence",))
+    assert apart is not None
+    assert apart.divergence is not None
+    assert apart.divergence > 0.9
+    assert divergence(cloud, np.zeros(200, int)) == 0
+
+
+# ----------------------------------------------------------------------------------------------------- all of them
+
+
+def check(found: Measures | None) -> dict[str, float]:
+    assert found is not None
+    for name, value in found.by_name.items():
+        least, most = RANGES[name]
+        assert least - NEARLY <= value <= most + NEARLY, (name, value)
+    return found.by_name
+
+
+@law
+@given(embeddings(), st.integers(1, 9), seeds)
+def test_every_measure_is_in_its_range_whatever_there_is_to_cluster(x: Array, sources: int, seed: int) -> None:
+    norms = np.linalg.norm(x, axis=1, keepdims=True)
+    x = np.divide(x, norms, out=np.zeros_like(x), where=norms > 0)
+    assert set(check(measure(x, sources, np.random.default_rng(seed).uniform(0.01, 1, len(x))))) == set(RANGES)
+
+
+@law
+@given(st.integers(1, 40), st.integers(2, 5), seeds)
+def test_where_all_points_are_one_nothing_is_told_apart(points: int, sources: int, seed: int) -> None:
+    found = check(measure(np.repeat(made(seed, 1, 1), points, axis=0), sources))
+    nothing = {name: found[name] for name in ("silhouette", "confidence", "simplified_silhouette", "divergence")}
+    assert nothing == dict.fromkeys(nothing, 0)
+    assert found["balance"] == 0
+    assert found["posterior_strength"] == pytest.approx(0, abs=NEARLY)
+
+
+@law
+@given(seeds, st.integers(1, 5), st.integers(0, 3))
+def test_fewer_points_than_sources_each_stand_alone(seed: int, points: int, more: int) -> None:
+    found = check(measure(made(seed, points, 1), points + more))
+    assert (found["silhouette"], found["simplified_silhouette"], found["confidence"]) == (0, 0, 0)
+
+
+@law
+@given(embeddings(), seeds, st.integers(1, 4))
+def test_points_that_are_silent_or_not_finite_change_nothing(x: Array, seed: int, sources: int) -> None:
+    random = np.random.default_rng(seed)
+    junk = random.choice([np.nan, np.inf, -np.inf, 0.3], size=(20, x.shape[1]))
+    junk[:, 0] = np.nan
+    silent = random.normal(size=(20, x.shape[1]))
+    weights = random.uniform(0.01, 1, len(x))
+    faulty = np.array([0.0, np.nan, np.inf])[random.integers(0, 3, 20)]
+    order = np.sort(random.permutation(len(x) + 40)[: len(x)])
+    everything, loudness = np.empty((len(x) + 40, x.shape[1])), np.empty(len(x) + 40)
+    others = np.setdiff1d(np.arange(len(everything)), order)
+    everything[order], everything[others] = x, np.concatenate([junk, silent])
+    loudness[order], loudness[others] = weights, np.concatenate([np.ones(20), faulty])
+    assert measure(everything, sources, loudness) == measure(x, sources, weights)
+
+
+@pytest.mark.parametrize("points", [np.zeros((0, 20)), np.full((5, 20), np.nan), np.full((5, 20), 1e300)])
+def test_where_there_is_nothing_to_judge_there_is_no_decision(points: Array) -> None:
+    assert measure(points, 2) is None
+    assert measure(np.ones((5, 20)), 2, np.zeros(5)) is None
+
+
+@pytest.mark.parametrize("scale", [1e-45, 1e-30, 1.0, 1e30, 3e37])
+def test_embeddings_of_any_size_have_finite_measures(scale: float) -> None:
+    found = measure(made(0, 300, 3).astype(np.float64) * scale, 3)
+    assert found is not None
+    assert np.isfinite(list(found.by_name.values())).all()
+    if scale >= 1e-30:
+        assert found.silhouette == pytest.approx(measure(made(0, 300, 3), 3).silhouette, abs=1e-4)
+
+
+@law
+@given(st.sets(st.sampled_from(ALL)))
+def test_a_chosen_measure_is_the_same_as_among_all(chosen: set[str]) -> None:
+    x = made(0, 60, 3, spread=0.5)
+    some, every = measure(x, 3, chosen=chosen), measure(x, 3)
+    assert some is not None
+    assert every is not None
+    assert {name: value for name, value in some.by_name.items() if name != "confidence"} == {
+        name: every.by_name[name] for name in ALL if name in chosen
+    }
+    assert ("confidence" in some.by_name) == ({"silhouette", "posterior_strength"} <= chosen)
+
+
+def test_a_measure_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(ConfigError, match=r"no measure 'confidence'; there are \['silhouette', "):
+        measure(np.ones((3, 2)), 2, chosen=("silhouette", "confidence"))
+
+
+def test_the_more_the_clusters_stand_apart_the_higher_every_measure_but_balance() -> None:
+    tight, loose = (check(measure(made(1, 500, 2, spread=spread), 2)) for spread in (0.1, 1.0))
+    assert all(tight[name] > loose[name] for name in tight.keys() - {"balance"})
+
+
+# ------------------------------------------------------------------------------------------------ which are looked at
+
+
+@law
+@given(seeds, st.integers(0, 30), st.integers(1, 9), st.floats(0.001, 1), st.floats(1e-20, 1e20))
+def test_the_loudest_are_the_loudest_on_any_scale(
+    seed: int, frames: int, bins: int, share: float, scale: float
+) -> None:
+    random = np.random.default_rng(seed)
+    magnitudes = random.integers(0, 5, (frames, bins)).astype(np.float64)  # many alike, some silent
+    faulty = random.random((frames, bins)) < 0.1
+    found = loudest(np.where(faulty, random.choice([np.nan, np.inf]), scale * magnitudes), share)
+    magnitudes[faulty] = 0
+    heard = sorted(magnitudes[magnitudes > 0], reverse=True)
+    taken = magnitudes[found[:, 0], found[:, 1]]
+    assert sorted(taken, reverse=True) == heard[: int(np.ceil(share * magnitudes.size))]
+    flat = found[:, 0] * bins + found[:, 1]
+    assert np.all(np.diff(flat) > 0)
+
+
+@law
+@given(st.integers(0, 5000), st.integers(1, 2000))
+def test_drawn_points_are_the_same_every_time_and_all_where_there_are_few(points: int, most: int) -> None:
+    chosen = drawn(points, most)
+    np.testing.assert_array_equal(chosen, drawn(points, most))
+    assert len(chosen) == min(points, most)
+    assert np.all(np.diff(chosen) > 0)
+    assert not len(chosen) or (chosen[0] >= 0 and chosen[-1] < points)
+
+
+def test_no_more_points_are_measured_than_asked_and_those_that_are_drawn() -> None:
+    x = made(3, 500, 2)
+    assert measure(x, 2, most=100) == measure(x[drawn(500, 100)], 2)
+    assert measure(x, 2, most=500) == measure(x, 2)

@@ -1,0 +1,265 @@
+"""A training run goes on where it was stopped, however it was stopped and however many processes share it."""
+
+import math
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny_data import make_data, write_list
+
+from export import train
+from export.average import average
+from export.log import COLUMNS, read_log
+from export.recipe import Recipe
+from streamsep.errors import ConfigError
+
+torch.set_num_threads(1)
+
+HERE = Path(__file__).parents[1]
+TINY = {
+    "recipe": "noise", "trunk": "lstm", "groups": 1, "hidden": 8, "layers": 1, "dims": 4, "window": 128,
+    "synthesis": 64, "hop": 32, "seed": 1, "steps": 3, "batch": 2, "seconds": 0.5, "learning_rate": 1e-3,
+    "embedding_loss": "classic", "embedding_weight": 1.0, "embedding_every": 5, "mask_weight": 1.0,
+    "validate_every": 3, "patience": 10,
+}  # fmt: skip
+Start = Callable[..., None]
+
+
+def arguments(out: str, *more: str) -> list[str]:
+    return ["tiny.yaml", "--data", "data", "--out", out, *more]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with a little data in it."""
+    write_list(make_data(tmp_path / "data"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """The command line, in this process: start(out, *more, key=value for the recipe)."""
+
+    def run(out: str, *more: str, **changes: Any) -> None:
+        write_recipe(folder, **changes)
+        monkeypatch.setattr(sys, "argv", ["train", *arguments(out, *more)])
+        train.main()
+
+    return run
+
+
+def write_recipe(folder: Path, **changes: Any) -> None:
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes))
+
+
+def launch(folder: Path, *how: str) -> subprocess.Popen[str]:
+    """Another Python in the folder, one thread."""
+    settings = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([sys.executable, *how], cwd=folder, env=settings, stdout=subprocess.PIPE, text=True)
+
+
+def checkpoint(path: Path) -> dict[str, Any]:
+    return torch.load(path, weights_only=True)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """The same weights to the bit, and the same log but for the time it took."""
+    first, second = checkpoint(one / "last.pt"), checkpoint(other / "last.pt")
+    assert first["step"] == second["step"]
+    assert (first["best"], first["waited"]) == (second["best"], second["waited"])
+    for part in ("net", "average"):
+        for name, tensor in first[part].items():
+            assert torch.equal(tensor, second[part][name]), (part, name)
+    logs = [[line.split(",") for line in (run / "log.csv").read_text().splitlines()] for run in (one, other)]
+    assert [[*row[:1], *row[2:]] for row in logs[0]] == [[*row[:1], *row[2:]] for row in logs[1]]
+    assert [row[0] for row in logs[0]] == ["step", *map(str, range(1, first["step"] + 1))]
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(start: Start, folder: Path) -> None:
+    start("whole")
+    for _ in range(3):
+        start("stopped", "--minutes", "0")  # a step each time
+    assert_same_run(folder / "whole", folder / "stopped")
+    whole = checkpoint(folder / "whole" / "last.pt")
+    start("other", seed=2)
+    other = checkpoint(folder / "other" / "last.pt")
+    both = average([whole, other])
+    for name, tensor in both["average"].items():
+        assert torch.allclose(tensor.double(), (whole["average"][name].double() + other["average"][name]) / 2)
+    with pytest.raises(ValueError, match="dims"):
+        average([whole, other | {"recipe": other["recipe"] | {"dims": 5}}])
+    with pytest.raises(SystemExit, match=r"last\.pt.*another recipe"):
+        start("whole", hidden=9)
+
+
+def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder: Path) -> None:
+    start("first")
+    start("second", "--start", "first/last.pt", recipe="environment", steps=1, learning_rate=1e-12)
+    first, second = (checkpoint(folder / out / "last.pt") for out in ("first", "second"))
+    for name, tensor in second["net"].items():
+        assert torch.allclose(tensor, first["average"][f"module.{name}"], atol=1e-6)
+    assert not torch.equal(second["net"]["mask_head.weight"], first["net"]["mask_head.weight"])
+    with pytest.raises(SystemExit, match=r"--start: .*trunk"):
+        start("third", "--start", "first/last.pt", hidden=9)
+    (folder / "junk.pt").write_bytes(b"junk")
+    with pytest.raises(SystemExit, match=r"junk\.pt: expected a checkpoint"):
+        start("third", "--start", "junk.pt")
+    assert not (folder / "third" / "last.pt").exists()
+
+
+def test_a_run_that_was_asked_to_end_saves_its_step_and_goes_on(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = {"steps": 7, "validate_every": 2}
+    start("whole", **recipe)
+    real, signals = train.validate, [signal.SIGINT, signal.SIGTERM]
+
+    def interrupted(*everything: Any) -> float:
+        if signals:
+            os.kill(os.getpid(), signals.pop())
+        return real(*everything)
+
+    monkeypatch.setattr(train, "validate", interrupted)
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    for done, number in ((2, signal.SIGTERM), (4, signal.SIGINT)):
+        with pytest.raises(SystemExit) as end:
+            start("stopped", **recipe)
+        assert end.value.code == 128 + number
+        assert checkpoint(folder / "stopped" / "last.pt")["step"] == logged(folder / "stopped") == done
+        assert handlers == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
+    start("stopped", **recipe)
+    assert_same_run(folder / "whole", folder / "stopped")
+
+
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(start: Start, folder: Path) -> None:
+    recipe, moment = {"steps": 40, "validate_every": 10}, random.randrange(11, 30)  # steps; there is a checkpoint
+    write_recipe(folder, **recipe)
+    process = launch(folder, "-m", "export.train", *arguments("killed"))
+    while logged(folder / "killed") < moment and process.poll() is None:
+        time.sleep(0.001)
+    time.sleep(random.uniform(0, 0.02))  # anywhere in a step
+    process.kill()
+    process.communicate(timeout=300)
+    assert process.returncode == -signal.SIGKILL
+    done = checkpoint(folder / "killed" / "last.pt")["step"]
+    assert 10 <= done <= logged(folder / "killed"), moment
+    start("killed", **recipe)
+    start("whole", **recipe)
+    assert_same_run(folder / "whole", folder / "killed")
+
+
+def logged(out: Path) -> int:
+    """Steps in the log so far."""
+    path = out / "log.csv"
+    return path.read_bytes().count(b"\n") - 1 if path.is_file() else 0
+
+
+def test_two_processes_train_what_one_trains(start: Start, folder: Path) -> None:
+    recipe = {"steps": 20, "batch": 4, "validate_every": 10}
+    write_recipe(folder, **recipe)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2")
+    both = launch(folder, *torchrun, "-m", "export.train", *arguments("two"))
+    start("one", **recipe)
+    both.communicate(timeout=300)
+    assert both.returncode == 0
+    one, two = (checkpoint(folder / out / "last.pt") for out in ("one", "two"))
+    assert one["step"] == two["step"] == 20
+    for part in ("net", "average"):
+        for name, tensor in one[part].items():
+            assert (tensor - two[part][name]).abs().max() < 1e-4, (part, name)
+    logs = [read_log(folder / out / "log.csv") for out in ("one", "two")]
+    for name in COLUMNS:
+        if name != "seconds":
+            assert logs[0][name] == pytest.approx(logs[1][name], abs=5e-3, nan_ok=True), name
+
+
+def test_a_run_without_a_new_best_for_long_ends_for_good_and_keeps_the_best(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = {"steps": 9, "validate_every": 1, "patience": 2}
+    found = iter([1.0, 3.0, 2.0, math.nan])
+    monkeypatch.setattr(train, "validate", lambda *_: next(found))
+    start("run", **recipe)
+    last, best = (checkpoint(folder / "run" / name) for name in ("last.pt", "best.pt"))
+    assert (last["step"], last["waited"], last["best"]) == (4, 2, 3.0)
+    assert (best["step"], best["waited"], best["best"]) == (2, 0, 3.0)
+    assert last.keys() == best.keys()
+    assert "stopped early" in capsys.readouterr().out
+    start("run", **recipe)
+    assert "nothing left to do" in capsys.readouterr().out
+    assert checkpoint(folder / "run" / "last.pt")["step"] == 4
+    assert logged(folder / "run") == 4
+
+
+def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "last.pt"
+    train.save(path, {"step": 1})
+
+    def run_out_of_disk(content: object, file: Any) -> None:
+        file.write(b"PK\x03\x04 half a check")
+        raise OSError("no space left")
+
+    monkeypatch.setattr(torch, "save", run_out_of_disk)
+    with pytest.raises(OSError, match="space"):
+        train.save(path, {"step": 2})
+    assert checkpoint(path) == {"step": 1}
+
+
+@pytest.mark.parametrize("name", ["speech", "noise", "music", "environment"])
+def test_there_is_a_recipe_for_every_domain(name: str) -> None:
+    assert Recipe.read(HERE / "configs" / "train" / f"{name}.yaml").recipe == name
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"hiden": 9}, "hiden: unknown key, did you mean hidden"),
+        ({"hidden": "9"}, "hidden: .*integer.*'9'"),
+        ({"batch": True}, "batch: .*integer.*True"),
+        ({"steps": 0}, "steps: .*greater than or equal to 1.*got 0"),
+        ({"learning_rate": float("nan")}, "learning_rate: .*finite.*nan"),
+        ({"recipe": "whales"}, "recipe: .*'noise'.*whales"),
+        ({"embedding_loss": "blurred"}, "embedding_loss: .*'classic' or 'whitened'.*blurred"),
+        ({"trunk": "oak"}, "oak"),
+        ({"synthesis": 32}, "hop < synthesis.*32"),
+        ({"seconds": 0.005}, "seconds: 0.005 "),
+    ],
+)
+def test_a_recipe_that_cannot_be_is_refused_with_what_would_be_right(
+    changes: dict[str, Any], said: str, tmp_path: Path
+) -> None:
+    write_recipe(tmp_path, **changes)
+    with pytest.raises(ConfigError, match=rf"(?s)tiny\.yaml: .*{said}"):
+        Recipe.read(tmp_path / "tiny.yaml")
+
+
+def test_a_recipe_without_one_of_its_keys_is_refused(tmp_path: Path) -> None:
+    for key in TINY:
+        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({k: v for k, v in TINY.items() if k != key}))
+        with pytest.raises(ConfigError, match=rf"tiny\.yaml: {key}: missing"):
+            Recipe.read(tmp_path / "tiny.yaml")
+
+
+def test_what_a_run_cannot_do_is_said_before_anything_is_written(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SystemExit, match=r"tiny\.yaml: steps"):
+        start("run", steps=-1)
+    with pytest.raises(SystemExit, match=r"mixtures\.csv.*'music'"):
+        start("run", recipe="music")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
+    with pytest.raises(SystemExit, match=r"tiny\.yaml: batch: .* multiple of 2.* got 3"):
+        start("run", batch=3)
+    assert not (folder / "run").exists()
