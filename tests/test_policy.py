@@ -2,14 +2,27 @@
 
 import copy
 import math
-from collections.abc import Sequence
 from dataclasses import replace
-from itertools import chain, pairwise
-from typing import NamedTuple
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from looks import (
+    DOMAINS,
+    LOUD_DB,
+    SILENCE,
+    Look,
+    decided,
+    good_scores,
+    looks,
+    options,
+    scores_db,
+    steps_s,
+    strange_steps_s,
+    switches,
+    watch,
+)
 
 from streamsep.errors import ConfigError
 from streamsep.monitor.policy import (
@@ -24,70 +37,7 @@ from streamsep.monitor.policy import (
     decide,
 )
 
-DOMAINS = ("noise", "music", "speech")
-SILENCE = dict.fromkeys(DOMAINS)
-LOUD_DB = 20.0  # no score is larger here
 law = settings(max_examples=60, deadline=None)
-
-scores_db = st.floats(-LOUD_DB, LOUD_DB)
-any_score = st.one_of(scores_db, st.sampled_from([None, math.nan, math.inf, -math.inf]))
-all_scores = st.fixed_dictionaries(dict.fromkeys(DOMAINS, any_score))
-good_scores = st.fixed_dictionaries(dict.fromkeys(DOMAINS, scores_db))
-steps_s = st.floats(0.05, LONGEST_STEP_S)
-strange_steps_s = st.one_of(steps_s, st.floats(-100, 0), st.floats(1, 1000))
-Look = tuple[float, dict[str, Score]]  # seconds since the one before, scores
-
-
-@st.composite
-def options(draw: st.DrawFn, dry: bool = True) -> PolicyOptions:
-    margin_db = draw(st.floats(0, 6))
-    return PolicyOptions(
-        smoothing_s=draw(st.floats(0, 3)),
-        margin_db=margin_db,
-        hysteresis_db=draw(st.floats(0, margin_db)),
-        dwell_s=draw(st.floats(0, 3)),
-        apart_s=draw(st.floats(0, 5)),
-        floor_db=draw(st.one_of(st.none(), st.floats(-6, 6))) if dry else None,
-        fall_back_s=draw(st.floats(0, 4)),
-    )
-
-
-def looks(scores: st.SearchStrategy = all_scores, steps: st.SearchStrategy = steps_s) -> st.SearchStrategy:
-    """What is seen over a while: of long stretches of the same as well as of one thing after the other."""
-    stretch = st.tuples(steps, scores, st.integers(1, 12)).map(lambda drawn: [drawn[:2]] * drawn[2])
-    return st.lists(stretch, max_size=8).map(lambda stretches: list(chain(*stretches)))
-
-
-class Seen(NamedTuple):
-    """One look, and what came of it."""
-
-    at_s: float  # that have passed since the beginning; a clock that jumps back stands still
-    before: PolicyState
-    after: PolicyState
-    decision: Decision
-
-
-def watch(
-    seen: Sequence[Look], wanted: PolicyOptions, state: PolicyState | None = None, locked: str | None = None
-) -> list[Seen]:
-    state = PolicyState("noise") if state is None else state
-    now_s, passed_s, found = state.at_s or 0.0, 0.0, []
-    for step_s, scores in seen:
-        now_s += step_s
-        passed_s += max(0.0, step_s)
-        before = state
-        state, decision = decide(before, scores, now_s, wanted, locked)
-        found.append(Seen(passed_s, before, state, decision))
-    return found
-
-
-def decided(found: Sequence[Seen]) -> list[Decision]:
-    return [look.decision for look in found]
-
-
-def switches(found: Sequence[Seen]) -> list[Seen]:
-    return [look for look in found if look.decision.switched]
-
 
 # ---------------------------------------------------------------------------------------------------- at any time
 
@@ -343,7 +293,7 @@ def test_without_confidence_the_dry_sound_is_heard_and_with_it_the_best_model() 
     wanted = PolicyOptions(
         smoothing_s=0.0, dwell_s=0.5, apart_s=1.0, floor_db=0.0, fall_back_s=2.0, hysteresis_db=0.5
     )
-    bad, nearly, good = ({"noise": x - 1, "music": x} for x in (-3.0, 0.4, 2.0))
+    bad, nearly, good = ({"noise": x - 1, "music": x} for x in (-3.0, 0.4, 0.8))
     found = watch([(0.5, bad)] * 6 + [(0.5, nearly)] * 6 + [(0.5, good)] * 4, wanted)
     assert [(look.at_s, look.decision.active) for look in switches(found)] == [(2.5, None), (7.0, "music")]
     reasons = [look.decision.reason for look in found]
@@ -386,7 +336,16 @@ def test_a_choice_is_heard_at_once_and_left_again_no_sooner_than_a_switch(
     assert state.active == domain
     assert decide(state, {}, 0.0, wanted)[1] == Decision(domain, False, Reason.NO_DECISION)
     left = switches(watch(after, wanted, state))
-    assert not left or left[0].at_s >= wanted.apart_s - 2 * SLACK_S
+    earliest_s = max(wanted.apart_s, min(wanted.dwell_s, wanted.fall_back_s))
+    assert not left or left[0].at_s >= earliest_s - 2 * SLACK_S
+
+
+def test_who_was_better_before_a_lock_or_a_choice_begins_anew_after_it() -> None:
+    wanted, music = PolicyOptions(smoothing_s=0.0, dwell_s=1.0, apart_s=0.0), (0.5, {"noise": 0.0, "music": 9.0})
+    nearly = watch([music] * 2, wanted)[-1].after
+    locked = watch([music], wanted, nearly, locked="noise")[-1].after
+    for begin in (locked, choose(nearly, "noise")):
+        assert [look.at_s for look in switches(watch([music] * 5, wanted, begin))] == [1.5]
 
 
 # ---------------------------------------------------------------------------------------------------------- the clock

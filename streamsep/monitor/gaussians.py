@@ -9,7 +9,7 @@ from streamsep.monitor.clusters import Labels, Points, Values, one_hot
 LEAST_VARIANCE = 1e-6  # is added to every variance: points that agree in a dimension have a density there too
 ROUNDS = 100  # of fitting at most
 SETTLED = 1e-3  # nats a point: the fit is over when a round gains less
-DRAWS = 500  # from every component
+DRAWS = 1000  # from every component
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def divergence(points: Points, labels: Labels) -> float:
     The Jensen-Shannon divergence in bits (Seetharaman et al. 2019). points: (points, dims); labels: (points,), where
     the fit of the components begins; clusters without points have none. 0: one cloud is as good; 1: the clusters say
     where there are points, and one cloud does not. There is no closed form: it is a mean over DRAWS points of every
-    component, the same draws every time, and as good as 0.01 or so.
+    component, the same draws every time, and within 0.02 as a rule.
     """
     clusters, labels = np.unique(labels, return_inverse=True)
     if len(clusters) == 1:
@@ -69,7 +69,7 @@ def divergence(points: Points, labels: Labels) -> float:
     one = fit(points, np.ones((len(points), 1)))
     several = fit(points, one_hot(labels, len(clusters)))
     draws = np.random.default_rng(0).standard_normal((DRAWS, points.shape[1]))
-    both = [(_surprise(one, several, draws)), _surprise(several, one, draws)]
+    both = _surprise(one, several, draws), _surprise(several, one, draws)
     return float(np.clip(np.mean(both), 0, 1))
 
 
