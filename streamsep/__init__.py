@@ -9,10 +9,11 @@
 (256, (4410, 2), ['accompaniment', 'vocals'])
 """
 
-from streamsep.assembly import Separation, load, separate
+from streamsep.assembly import load
 from streamsep.errors import AudioError, ConfigError, DeviceError, ModelError, StreamsepError
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.ledger import Ledger
+from streamsep.recording import Score, Separation, score, separate
 
 __version__ = "0.1.0"
 
@@ -23,8 +24,10 @@ __all__ = [
     "Engine",
     "Ledger",
     "ModelError",
+    "Score",
     "Separation",
     "StreamsepError",
     "load",
+    "score",
     "separate",
 ]

@@ -1,41 +1,103 @@
-"""The only module that knows every part: settings in, engine out; and the whole-file form."""
+"""The only module that knows every part: settings in; bank, engine and monitor out."""
 
+import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from streamsep.arrays import Block
 from streamsep.config import Settings, load_settings
-from streamsep.errors import AudioError, ConfigError
-from streamsep.models.bank import Bank, open_bank
+from streamsep.errors import ConfigError
+from streamsep.models.bank import Bank, look_back_graphs, open_bank
+from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
-from streamsep.realtime.counters import Counters
-from streamsep.realtime.engine import Engine, EngineOptions
-from streamsep.realtime.ledger import Ledger
+from streamsep.monitor.activity import ActivityOptions
+from streamsep.monitor.guardian import Guardian
+from streamsep.monitor.inline import InlineMonitor
+from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
+from streamsep.monitor.policy import PolicyOptions
+from streamsep.monitor.shared import Layout
+from streamsep.realtime.engine import AUTO, Engine, EngineOptions
+from streamsep.realtime.hand_over import Monitor
 from streamsep.realtime.masking import slot_names
 
-FILE_BLOCK = 8192  # samples at a time of a whole file
+Tell = Callable[[str], object]
 
 
-@dataclass(frozen=True)
-class Separation:
-    """A whole file, separated. Every array has the shape of the input and is aligned with it: the latency is taken
-    out."""
+def build(
+    settings: Settings, rate: int, channels: int, tell: Tell = lambda status: None
+) -> tuple[Engine, Bank, Guardian | None]:
+    """An engine, the bank it runs and, if the domain is "auto", the monitor in a process of its own that goes with
+    it. tell: called with a sentence for the user whenever something becomes of that process, in another thread.
 
-    listen: Block  # what the listener hears
-    sources: dict[str, Block]  # by slot name, without gains and limiter; they add up to the input
-    domain: str
-    latency: Ledger
-    counters: Counters
-    manifest: Manifest
-
-
-def build(settings: Settings, rate: int, channels: int) -> tuple[Engine, Bank]:
-    """An engine and the bank it runs. Raises ConfigError or ModelError."""
+    Raises ConfigError or ModelError."""
     bank = open_bank(**settings.models.model_dump())
+    if settings.domain != AUTO:
+        return make_engine(settings, bank, rate, channels, None), bank, None
+    if sys.platform == "win32":
+        known = sorted(bank.domains)
+        raise ConfigError(f"domain: live, 'auto' needs Linux or macOS; name one of {known}. Files can have it")
+    watching = settings.monitor
+    graphs = look_back_graphs(bank)
+    guardian = Guardian(
+        {domain: model.manifest for domain, model in bank.models.items()},
+        graphs,
+        make_judge(settings, {domain: Batch(path).manifest for domain, path in graphs.items()}),
+        every_s=watching.every_s,
+        look_back_s=watching.look_back_s,
+        loudest=watching.loudest,
+        window_s=watching.look_back_s + 2 * watching.every_s + 2.0,
+        tell=tell,
+    )
+    try:
+        engine = make_engine(settings, bank, rate, channels, guardian)
+    except BaseException:
+        guardian.close()
+        raise
+    guardian.start()
+    return engine, bank, guardian
+
+
+def build_inline(settings: Settings, rate: int, channels: int) -> tuple[Engine, Bank, InlineMonitor | None]:
+    """The same for files: the monitor, if any, looks when it is told to, so that everything can be repeated."""
+    bank = open_bank(**settings.models.model_dump())
+    monitor = make_inline(settings, bank) if settings.domain == AUTO else None
+    return make_engine(settings, bank, rate, channels, monitor), bank, monitor
+
+
+def make_inline(settings: Settings, bank: Bank) -> InlineMonitor:
+    """A monitor of this bank that has no process. Raises ConfigError or ModelError."""
+    graphs = {domain: Batch(path) for domain, path in look_back_graphs(bank).items()}
+    layout = Layout({domain: graph.manifest.states for domain, graph in graphs.items()})
+    judge = make_judge(settings, {domain: graph.manifest for domain, graph in graphs.items()})
+    watching = settings.monitor
+    return InlineMonitor(graphs, layout, judge, watching.every_s, watching.look_back_s, watching.loudest)
+
+
+def make_judge(settings: Settings, manifests: Mapping[str, Manifest]) -> ConfidenceJudge:
+    """manifests: of the look-back graphs by domain. Raises ConfigError when one is not calibrated."""
+    calibrations = {}
+    for domain, manifest in manifests.items():
+        if manifest.calibration is None:
+            raise ConfigError(
+                f"domain: 'auto' compares what the models promise, and the model for {domain!r} has no calibration; "
+                f"name one of {sorted(manifests)}, or calibrate the bank with export.calibrate"
+            )
+        calibrations[domain] = manifest.calibration
+    values = settings.monitor.model_dump()
+    options = JudgeOptions(
+        values["look_back_s"],
+        values["points"],
+        values["hardness"],
+        ActivityOptions(**{name: values[name] for name in ActivityOptions.__dataclass_fields__}),
+        PolicyOptions(**{name: values[name] for name in PolicyOptions.__dataclass_fields__}),
+    )
+    rate = next(iter(manifests.values())).sample_rate
+    sources = {domain: len(manifest.sources) for domain, manifest in manifests.items()}
+    return ConfidenceJudge(sources, calibrations, rate, options)
+
+
+def make_engine(settings: Settings, bank: Bank, rate: int, channels: int, monitor: Monitor | None) -> Engine:
+    """An engine around the bank's separators."""
     options = EngineOptions(
         gains_db=known_gains(settings, bank),
         dry_floor_db=settings.dry_floor_db,
@@ -44,7 +106,7 @@ def build(settings: Settings, rate: int, channels: int) -> tuple[Engine, Bank]:
         gain_ramp_ms=settings.gain_ramp_ms,
         **settings.limiter.model_dump(),
     )
-    return Engine(bank.separators(), bank.front_end, options, settings.domain, rate, channels), bank
+    return Engine(bank.separators(), bank.front_end, options, settings.domain, rate, channels, monitor)
 
 
 def known_gains(settings: Settings, bank: Bank) -> dict[str, float]:
@@ -69,62 +131,13 @@ def load(
 ) -> Engine:
     """An engine, ready to process.
 
-    config: a name ("default"), a YAML file, or a mapping. domain: overrides the configuration's. rate: of the sound,
-    in Hz, 8000 to 192000. settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`.
-    Raises ConfigError or ModelError, with what would be right."""
-    overrides = settings | ({} if domain is None else {"domain": domain})
-    return build(load_settings(config, overrides), rate, channels)[0]
+    config: a name ("default"), a YAML file, or a mapping. domain: overrides the configuration's; with "auto" a
+    process of its own watches over the domain until the engine is closed. rate: of the sound, in Hz, 8000 to 192000.
+    settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`. Raises ConfigError or
+    ModelError, with what would be right."""
+    return build(settings_of(config, domain, settings), rate, channels)[0]
 
 
-def separate(
-    samples: Block,
-    rate: int,
-    config: str | Path | Mapping[str, Any] = "default",
-    domain: str | None = None,
-    progress: Callable[[float], None] | None = None,
-    **settings: Any,
-) -> Separation:
-    """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for
-    bit.
-
-    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other
-    arguments are those of `load`. Raises AudioError when there are no samples, ConfigError or ModelError as `load`
-    does."""
-    samples = np.asarray(samples)
-    if samples.ndim not in (1, 2) or samples.size == 0:
-        raise AudioError(f"samples: expected (samples,) or (samples, channels), not empty, got shape {samples.shape}")
-    overrides = settings | ({} if domain is None else {"domain": domain})
-    channels = 1 if samples.ndim == 1 else samples.shape[1]
-    engine, bank = build(load_settings(config, overrides), rate, channels)
-    with engine:
-        names, late = engine.sources, engine.latency.samples
-        count, shape = len(samples), samples.shape[1:]
-        listen = np.empty((count, *shape), np.float32)
-        sources = np.empty((len(names), count, *shape), np.float32)
-        tail = np.zeros((late, *shape), np.float32)
-
-        def put(block: Block, at: int) -> None:
-            """Process a block that begins at `at`, and store what comes out where it belongs."""
-            heard, parts = engine.process(block, separate=True)
-            skip = max(0, late - at)
-            start, stop = at + skip - late, at + len(block) - late
-            if stop > start:
-                listen[start:stop] = heard[skip:]
-                sources[:, start:stop] = parts[: len(names), skip:]
-
-        if progress is not None:
-            progress(0.0)  # the models are loaded; from here on it is the sound that takes time
-        for at in range(0, count, FILE_BLOCK):
-            put(samples[at : at + FILE_BLOCK], at)
-            if progress is not None:
-                progress(min(1.0, (at + FILE_BLOCK) / count))
-        put(tail, count)
-        counters = Counters(**asdict(engine.counters))
-        return Separation(
-            listen,
-            dict(zip(names, sources, strict=True)),
-            engine.domain,
-            engine.latency,
-            counters,
-            bank.models[engine.domain].manifest,
-        )
+def settings_of(config: str | Path | Mapping[str, Any], domain: str | None, settings: Mapping[str, Any]) -> Settings:
+    """The configuration, then the settings, then the domain. Raises ConfigError."""
+    return load_settings(config, dict(settings) | ({} if domain is None else {"domain": domain}))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamsep.errors import ConfigError
 
@@ -43,10 +43,35 @@ class ModelSettings(Section):
     sources: int | None = Field(None, ge=2, le=8)
 
 
+class MonitorSettings(Section):
+    """Which domain is right, and when to go over to it."""
+
+    every_s: float = Field(0.5, ge=0.1, le=10)
+    look_back_s: float = Field(1.5, ge=1, le=4)
+    loudest: float = Field(0.01, gt=0, le=1)
+    points: int = Field(1000, ge=10, le=10_000)
+    hardness: float = Field(1.0, gt=0, le=100)
+    floor_dbfs: float = Field(-60.0, ge=-120, le=0)
+    active_share: float = Field(0.25, ge=0, le=1)
+    smoothing_s: float = Field(0.5, ge=0, le=30)
+    margin_db: float = Field(0.5, ge=0, le=20)
+    hysteresis_db: float = Field(0.3, ge=0, le=20)
+    dwell_s: float = Field(0.3, ge=0, le=30)
+    apart_s: float = Field(1.8, ge=0, le=60)
+    floor_db: float | None = Field(1.0, ge=-20, le=20)
+    fall_back_s: float = Field(8.0, ge=0, le=60)
+
+    @model_validator(mode="after")
+    def _hysteresis_fits(self) -> "MonitorSettings":
+        if self.hysteresis_db > self.margin_db:
+            raise ValueError(f"hysteresis_db must be at most margin_db, {self.margin_db}, got {self.hysteresis_db}")
+        return self
+
+
 class Settings(Section):
     """Everything a person can set; see configs/default.yaml."""
 
-    domain: str = "noise"
+    domain: str = "auto"
     gains_db: dict[str, Decibels] = Field(default_factory=dict)
     dry_floor_db: float = Field(-120.0, ge=-120, le=0)
     fade_ms: float = Field(100.0, ge=20, le=1000)
@@ -54,6 +79,7 @@ class Settings(Section):
     gain_ramp_ms: float = Field(20.0, ge=0, le=1000)
     limiter: LimiterSettings = LimiterSettings()
     models: ModelSettings = ModelSettings()
+    monitor: MonitorSettings = MonitorSettings()
 
 
 def configs_folder() -> Path:

@@ -47,7 +47,7 @@ def test_a_file_is_what_the_live_engine_gives_to_the_bit_less_its_latency(
         whole, parts = np.concatenate([heard, tail])[late:], np.concatenate([sources, last], 1)[:, late:]
         assert result.counters == engine.counters
         assert result.latency == engine.latency
-    assert result.domain == domain == result.manifest.domain
+    assert result.domain == domain == result.manifests[domain].domain
     assert tuple(result.sources) == names
     assert (result.listen.shape, result.listen.dtype) == (sound.shape, np.float32)
     np.testing.assert_array_equal(result.listen, whole)
@@ -69,7 +69,7 @@ def test_the_sources_are_in_time_with_the_input_and_add_up_to_it(bank: dict[str,
 
 def test_progress_goes_from_little_to_all(bank: dict[str, str]) -> None:
     told: list[float] = []
-    streamsep.separate(noise(0, 30_000), 16_000, models=bank, progress=told.append)
+    streamsep.separate(noise(0, 30_000), 16_000, domain="noise", models=bank, progress=told.append)
     assert told == sorted(told)
     assert told[-1] == 1.0
     assert len(told) >= 4
@@ -80,22 +80,22 @@ def test_progress_goes_from_little_to_all(bank: dict[str, str]) -> None:
 )
 def test_what_holds_no_samples_is_refused(bank: dict[str, str], samples: Array) -> None:
     with pytest.raises(AudioError, match=r"samples: expected \(samples,\) or \(samples, channels\), not empty"):
-        streamsep.separate(samples, 16_000, models=bank)
+        streamsep.separate(samples, 16_000, domain="noise", models=bank)
 
 
 def test_samples_that_are_no_numbers_are_counted_in_a_file_too(bank: dict[str, str]) -> None:
     sound = noise(0, 3000)
     sound[1000] = np.nan
-    result = streamsep.separate(sound, 16_000, models=bank)
+    result = streamsep.separate(sound, 16_000, domain="noise", models=bank)
     assert result.counters.non_finite_hops == 1
     assert np.isfinite(result.listen).all()
 
 
 def test_a_list_of_numbers_is_a_sound_but_integers_are_not(bank: dict[str, str]) -> None:
-    result = streamsep.separate([0.0, 0.5, -0.5], 16_000, models=bank)  # type: ignore[arg-type]
+    result = streamsep.separate([0.0, 0.5, -0.5], 16_000, domain="noise", models=bank)  # type: ignore[arg-type]
     assert result.listen.shape == (3,)
     with pytest.raises(ConfigError, match="floating point samples"):
-        streamsep.separate(np.zeros(99, np.int16), 16_000, models=bank)  # type: ignore[arg-type]
+        streamsep.separate(np.zeros(99, np.int16), 16_000, domain="noise", models=bank)  # type: ignore[arg-type]
 
 
 def test_gains_are_for_sources_that_are_there_or_usual(bank: dict[str, str], tmp_path: Path) -> None:
@@ -106,7 +106,7 @@ def test_gains_are_for_sources_that_are_there_or_usual(bank: dict[str, str], tmp
     with pytest.raises(ConfigError, match=r"no source is called 'brid'; this bank has \['bird'"):
         streamsep.load(domain="birds", models=only, gains_db={"brid": 0})
     with pytest.raises(ConfigError, match=r"unknown domain 'noise'; this bank has \['birds'\]"):
-        streamsep.load(models=only)
+        streamsep.load(domain="noise", models=only)
     with pytest.raises(ModelError, match=r"expected files named DOMAIN-step-int8\.onnx"):
         streamsep.load(models={"bank": str(tmp_path)})
     with pytest.raises(ConfigError, match="did you mean fade_ms"):

@@ -24,7 +24,11 @@ from streamsep.realtime.mailbox import Mailbox, Order
 from streamsep.realtime.ring import Ring
 
 PACKAGE = Path(streamsep.__file__).parent
-FILES = [*sorted((PACKAGE / "realtime").glob("*.py")), PACKAGE / "audio" / "live.py"]
+FILES = [
+    *sorted((PACKAGE / "realtime").glob("*.py")),
+    PACKAGE / "audio" / "live.py",
+    PACKAGE / "monitor" / "shared.py",
+]
 BUILT_IN = {
     "abs",
     "all",
@@ -56,6 +60,7 @@ EXCEPTIONS = {
     ("Rendering.process", "np.dot"): "of one row with itself: a number",
     ("Rendering._move_gains", "np.dot"): "of one row with itself: a number",
     ("BoundGraph.run", "self._runs[self._odd]"): "the graph itself",
+    ("HandOver._take_verdict", "chosen.separator.set_state"): "as many arrays as it has: it copies them",
     ("Callback.__call__", "Try"): "whatever it is, the stream must not end",
     ("slide", "combine"): "np.maximum or np.add, with out",
     ("Limiter._follow", "slide_weight"): "a power of two, of a whole number",

@@ -3,22 +3,28 @@
 import gc
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from calibrated import make_calibrated_bank, promising
 from hypothesis import given
 from hypothesis import strategies as st
 from small_bank import DOMAINS, make_bank
 from typer.testing import CliRunner
 
 import streamsep
+from streamsep.assembly import make_engine, settings_of
 from streamsep.audio.live import collector_frozen
+from streamsep.bench.catch_up import time_catch_up
 from streamsep.bench.hop import Shim, time_deadline_case, time_stages, traced_peak
 from streamsep.bench.stimulus import as_blocks, lively_noise
 from streamsep.bench.timing import figures, one_core, time_calls
+from streamsep.cli.bench import monitor_report
 from streamsep.cli.main import app
+from streamsep.models.bank import open_bank
 
 PERCENTILES = ["p50_ms", "p99_ms", "p999_ms", "max_ms"]
 
@@ -37,7 +43,7 @@ def report(bank: Path) -> dict[str, Any]:
 
 
 def engine_of(bank: Path) -> streamsep.Engine:
-    return streamsep.load(models={"bank": str(bank), "precision": "fp32"})
+    return streamsep.load(domain="noise", models={"bank": str(bank), "precision": "fp32"})
 
 
 def sets_of_percentiles(report: Any) -> list[dict[str, float]]:
@@ -65,7 +71,7 @@ def test_the_report_has_the_promised_keys(report: dict[str, Any]) -> None:
 
 def test_rarer_times_are_never_shorter(report: dict[str, Any]) -> None:
     found = sets_of_percentiles(report)
-    assert len(found) == 1 + 6 + 1 + len(DOMAINS) + 2 + 1
+    assert len(found) == 1 + 6 + 1 + 1 + len(DOMAINS) + 2 + 1
     for percentiles in found:
         assert 0 < percentiles["p50_ms"] <= percentiles["p99_ms"] <= percentiles["p999_ms"] <= percentiles["max_ms"]
 
@@ -160,6 +166,49 @@ def test_in_the_deadline_case_two_models_run_in_every_hop(bank: Path) -> None:
         assert took is not None
         assert calls[0] == 10 + 2 * len(took)
         assert engine.counters.switches >= 2
+
+
+def test_while_one_catches_up_three_graphs_run_in_every_hop_that_is_measured(bank: Path) -> None:
+    blocks, counts = as_blocks(lively_noise(1, 16_000, 1), 64), []
+    chosen = settings_of("default", "noise", {"models": {"bank": str(bank), "precision": "fp32"}})
+    models = open_bank(str(bank), "fp32")
+
+    def make(monitor: Any) -> streamsep.Engine:
+        engine = make_engine(chosen, models, 16_000, 1, monitor(models.separators(), 64))
+        calls, hop = [0], engine._hand_over.process
+        for rendering in engine._renderings:
+            inner = rendering.separator.process
+
+            def counted(*arguments: Any, inner: Any = inner) -> Any:
+                calls[0] += 1
+                return inner(*arguments)
+
+            rendering.separator.process = counted
+
+        def noting(*arguments: Any) -> None:
+            before = calls[0]
+            hop(*arguments)
+            if engine._hand_over._behind > 0:
+                counts.append(calls[0] - before)
+
+        engine._hand_over.process = noting  # type: ignore[method-assign]
+        return engine
+
+    took = time_catch_up(make, blocks, warm_up=0)
+    assert took is not None
+    assert len(took) == len(counts) > 10
+    assert set(counts) == {3}
+
+
+def test_the_monitor_is_measured_by_itself_and_beside_the_sound(tmp_path: Path) -> None:
+    promises = {"music": promising(0.0, balance=1.0), "noise": promising(2.0, balance=0.0)}
+    mine = make_calibrated_bank(tmp_path / "bank", **promises)
+    chosen = settings_of("default", "noise", {"models": {"bank": str(mine), "precision": "fp32"}})
+    found = monitor_report(chosen, 16_000, 0.1)
+    assert found["every_s"] == 0.5
+    assert 0 < found["share_of_a_core"] < 1 or sys.platform != "linux"
+    for name in ("look", "whole_look_back", "hop_without", "hop_with"):
+        assert 0 < found[name]["p50_ms"] <= found[name]["max_ms"]
 
 
 def test_the_peak_of_a_hop_sees_what_it_allocates(bank: Path) -> None:

@@ -24,14 +24,14 @@ from streamsep.cli.main import app
 COMMANDS = sorted(typer.main.get_command(app).commands)
 SUMMARY_KEYS = {
     "input", "rate", "channels", "seconds", "domain", "sources", "gains_db", "latency", "times_real_time",
-    "levels_db", "counters", "model", "files",
+    "levels_db", "counters", "models", "spans", "files",
 }  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory):
     folder = make_bank(tmp_path_factory.mktemp("cli") / "bank")
-    return ["--set", f"models.bank={folder}", "--set", "models.precision=fp32"]
+    return ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--set", "domain=noise"]
 
 
 @pytest.fixture(autouse=True)
@@ -266,7 +266,7 @@ def test_an_unknown_domain_is_refused_with_those_there_are(bank):
 def test_the_command_line_overrules_the_file_which_overrules_the_default(bank):
     files.write("in.wav", tones(4000, 1, 16_000), 16_000)
     Path("mine.yaml").write_text("domain: music\ngains_db:\n  vocals: -1\n  accompaniment: -2\n")
-    done = run("separate", "in.wav", "--config", "mine.yaml", "--set", "gains_db.vocals=-5", "--json", *bank)
+    done = run("separate", "in.wav", "--config", "mine.yaml", "--set", "gains_db.vocals=-5", "--json", *bank[:-2])
     summary = json.loads(done.stdout)
     assert (summary["domain"], summary["gains_db"]) == ("music", {"vocals": -5, "accompaniment": -2})
 
@@ -300,7 +300,7 @@ def test_a_model_is_compared_with_its_listed_checksum(tmp_path):
 
 def test_a_bank_of_models_that_are_none_is_refused(tmp_path):
     folder = make_bank(tmp_path / "bank")
-    chosen = ["--set", f"models.bank={folder}", "--set", "models.precision=fp32"]
+    chosen = ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--set", "domain=noise"]
     (folder / "rain-step-fp32.onnx").write_text("rain")
     assert "rain-step-fp32.onnx: not a model that ONNX Runtime can open" in refused("models", *chosen)
     make_model(folder / "rain-step-fp32.onnx", "rain", ("rain", "rest"), hop=32)

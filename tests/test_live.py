@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibrated import make_calibrated_bank, promising
 from hypothesis import given
 from hypothesis import strategies as st
 from jack_server import jack_server, sound_environment
@@ -256,7 +257,7 @@ def jack():
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory):
     folder = make_bank(tmp_path_factory.mktemp("live") / "bank")
-    return ["--set", f"models.bank={folder}", "--set", "models.precision=fp32"]
+    return ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--set", "domain=noise"]
 
 
 JACK = ["--input", "system", "--output", "system"]  # by name: a laptop has devices of its own
@@ -279,7 +280,7 @@ def check_summary(line, rate=48_000):
     assert latency["ms"] == pytest.approx(1000 * latency["samples"] / rate, abs=1e-3)
     times = summary["callback"]
     assert 0 < times["p50_ms"] <= times["p99_ms"] <= times["p999_ms"] <= times["max_ms"]
-    assert (summary["switches"], summary["decisions"], summary["faults"]) == (0, [], 0)
+    assert (summary["switches"], summary["monitor"], summary["faults"]) == (0, None, 0)
     assert summary["callbacks"] > 0
     return summary
 
@@ -290,6 +291,19 @@ def test_the_devices_of_a_jack_server_are_listed(jack):
     (system,) = [device for device in json.loads(done.stdout) if device["name"] == "system"]
     assert (system["inputs"], system["outputs"], system["rate"]) == (2, 2, 48_000)
     assert "system" in streamsep(jack, "devices").stdout
+
+
+def test_live_watched_has_one_monitor_and_leaves_none(jack, tmp_path_factory):
+    promises = {"music": promising(0.0, balance=1.0), "noise": promising(1.0)}
+    folder = make_calibrated_bank(tmp_path_factory.mktemp("watched"), **promises)
+    mine = ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--domain", "auto"]
+    done = streamsep(jack, "live", "--seconds", "4", "--json", *JACK, *mine)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    monitor = summary["monitor"]
+    assert (monitor["starts"], monitor["deaths"], monitor["hangs"]) == (1, 0, 0)
+    assert (summary["domain"], summary["heard"], summary["faults"]) == ("auto", None, 0)  # there is only silence
+    assert "the monitor is running" in done.stderr
 
 
 def test_live_bypassed_runs_its_seconds_and_ends_with_one_json_line(jack, bank):

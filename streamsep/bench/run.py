@@ -10,6 +10,7 @@ import numpy as np
 
 from streamsep.arrays import Block, Spectrum
 from streamsep.bench import machine
+from streamsep.bench.catch_up import MakeRestless, time_catch_up
 from streamsep.bench.hop import spectra, time_deadline_case, time_separator, time_stages, traced_peak
 from streamsep.bench.stimulus import as_blocks, lively_noise
 from streamsep.bench.timing import Nanoseconds, figures, one_core, time_calls
@@ -29,7 +30,8 @@ NOTES = (
     "stages are a pass of their own and include what it costs to read the clock around each of them, about 0.3 us.",
     "graph is a model alone in a loop, its weights and code in the caches; in a hop it takes longer (stages.graph).",
     "memory: the most that one hop allocates for a while, sources included, of one channel or two.",
-    "deadline_case: every hop runs two models, the one that is heard and the one that is coming in.",
+    "deadline_case: every hop runs two models, the one that is heard and the one that is coming in; catch_up: it "
+    "runs the latter twice, as in the first hops of a warm hand-over.",
     "file: streamsep.separate() from samples to samples, all sources, opening the models included.",
     f"batch: the graph alone, {BATCH_FRAMES} frames in one run.",
 )
@@ -38,7 +40,9 @@ MakeEngine = Callable[[int, int], tuple[Engine, Bank]]  # rate in Hz, channels -
 SeparateFile = Callable[[Block, int], object]  # samples, rate in Hz
 
 
-def measure(make: MakeEngine, separate: SeparateFile, rate: int, seconds: float) -> dict[str, Any]:
+def measure(
+    make: MakeEngine, make_restless: MakeRestless, separate: SeparateFile, rate: int, seconds: float
+) -> dict[str, Any]:
     """The report of `streamsep bench --json`; rate: of the models, in Hz; seconds: of sound, for each figure."""
     report: dict[str, Any] = {"machine": machine.machine(), "versions": machine.versions()}
     with one_core() as core:
@@ -59,6 +63,8 @@ def measure(make: MakeEngine, separate: SeparateFile, rate: int, seconds: float)
             report["hop"]["stages"] = {name: told(took) for name, took in stages.items()}
             deadline = time_deadline_case(engine, blocks, warm_up)
             report["deadline_case"] = None if deadline is None else told(deadline)
+            catch_up = time_catch_up(make_restless, blocks, warm_up)
+            report["catch_up"] = None if catch_up is None else told(catch_up)
             report["graph"] = {
                 domain: told(time_separator(each.separator, frames, engine.front_end.hop, warm_up))
                 for domain, each in bank.models.items()

@@ -1,5 +1,6 @@
 """`streamsep live`: from the microphone through the engine to the ears."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -34,11 +35,16 @@ def live(
     settings = chosen(config, domain, changes)
     microphone, ears = devices.find(source, "input"), devices.find(sink, "output")
     channels = channels or min(2, microphone.inputs, ears.outputs)
-    with build(settings, rate or ears.rate, channels)[0] as engine:
+
+    def tell(status: str) -> None:
+        remarks.print(status)
+
+    engine, _, guardian = build(settings, rate or ears.rate, channels, tell)
+    with engine:
         engine.bypass(bypass)
         callback = Callback(engine)
         stream = Stream(callback, microphone, ears, engine.rate, channels, block)
-        remarks.print(f"{microphone.name} → {engine.domain} → {ears.name}, {engine.rate} Hz, channels: {channels}")
+        remarks.print(f"{microphone.name} → {settings.domain} → {ears.name}, {engine.rate} Hz, channels: {channels}")
         remarks.print(ledger_table(engine.latency))
         device_ms = stream.latency_ms
         remarks.print(
@@ -48,12 +54,14 @@ def live(
             stream.wait(seconds)
         summary = {
             **callback.report(),
-            "domain": engine.domain,
+            "domain": settings.domain,
+            "heard": None if engine.dry else engine.domain,
             "rate": engine.rate,
             "channels": channels,
             "latency": {**ledger_json(engine.latency), "device_ms": device_ms},
             "switches": engine.counters.switches,
-            "decisions": [],
+            "late_hand_overs": engine.counters.late_hand_overs,
+            "monitor": None if guardian is None else asdict(guardian.health),
         }
     if callback.first_fault is not None:
         remarks.print(f"the engine failed {callback.faults} times, first with: {callback.first_fault!r}", style="red")

@@ -14,6 +14,8 @@ from streamsep.cli.devices import devices
 from streamsep.cli.live import live
 from streamsep.cli.models import models
 from streamsep.cli.quality import quality
+from streamsep.cli.scenes import scenes
+from streamsep.cli.score import score
 from streamsep.cli.separate import separate
 from streamsep.errors import StreamsepError
 
@@ -48,7 +50,7 @@ def options(
     """Separate sound while it is heard: speech from noise, vocals from music, within a hearing aid's delay."""
 
 
-for command in (demo, separate, live, devices, models, check, quality, bench):
+for command in (demo, separate, live, score, devices, models, check, quality, scenes, bench):
     app.command()(command)
 
 

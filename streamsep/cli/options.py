@@ -8,7 +8,12 @@ from streamsep.config import Settings, load_settings, parse_overrides
 
 Config = Annotated[str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a YAML file.")]
 Domain = Annotated[
-    str | None, typer.Option("--domain", metavar="NAME", help="The kind of mixture; `streamsep models` lists them.")
+    str | None,
+    typer.Option(
+        "--domain",
+        metavar="NAME",
+        help="Kind of mixture, see `streamsep models`; auto: by confidence.",
+    ),
 ]
 Changes = Annotated[
     list[str] | None,

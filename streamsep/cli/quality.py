@@ -173,13 +173,15 @@ def _system(name: str, model: "BankModel", precision: str) -> "System":
 
 def _heard(precision: str, method: str, mixture: "Mixture") -> "Estimates":
     """Through the engine; a function of this module, so that other processes find it."""
-    from streamsep.assembly import separate
     from streamsep.evaluation.lists import RATE
     from streamsep.evaluation.quality import Estimates
+    from streamsep.recording import separate
 
     total = mixture.sources.sum(axis=0)
     done = separate(total, RATE, domain=mixture.domain, models={"precision": precision, "method": method})
-    return Estimates(np.stack(list(done.sources.values())), done.manifest.sources, latency_ms=done.latency.ms)
+    return Estimates(
+        np.stack(list(done.sources.values())), done.manifests[mixture.domain].sources, latency_ms=done.latency.ms
+    )
 
 
 def _finite(interval: dict[str, float]) -> dict[str, float | None]:

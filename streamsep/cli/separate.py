@@ -4,6 +4,9 @@ import json
 import math
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,10 +20,10 @@ from streamsep.errors import AudioError
 
 if TYPE_CHECKING:
     from streamsep.arrays import Block
-    from streamsep.assembly import Separation
     from streamsep.config import Settings
+    from streamsep.recording import Separation
 
-SUMMARY = "summary.json"
+SUMMARY, DECISIONS, TIMELINE = "summary.json", "decisions.jsonl", "timeline.png"
 
 
 def separate(
@@ -39,11 +42,13 @@ def separate(
     """Separate a sound file: writes listen.wav (what the listener hears), one ROLE.wav a source, and summary.json.
 
     All have the rate, channels and length of the input and are aligned with it: the engine's latency is taken out.
+    Unless a domain is named, the monitor chooses, as it would live: decisions.jsonl has a line for each of its looks,
+    and timeline.png shows them.
 
     Example: [bold]streamsep separate street.wav -o street --domain noise --set gains_db.noise=-30[/]
     """
-    from streamsep.assembly import separate as separate_samples
     from streamsep.audio import files
+    from streamsep.recording import separate as separate_samples
 
     settings = chosen(config, domain, changes)
     folder = folder or Path(f"{sound.stem}-separated")
@@ -66,11 +71,15 @@ def separate(
 
         result = separate_samples(samples, rate, settings.model_dump(), progress=progress)
         took_s = time.perf_counter() - began_s
-    outputs = {"listen": result.listen, **result.sources}
-    summary = summarise(
-        sound, samples, rate, settings, result, took_s, [*(f"{name}.wav" for name in outputs), SUMMARY]
-    )
-    write_all(folder, sound, outputs, rate, summary)
+    summary = summarise(sound, samples, rate, settings, result, took_s)
+    with written_at_once(folder, sound) as aside:
+        for name, what in {"listen": result.listen, **result.sources}.items():
+            files.write(aside / f"{name}.wav", what, rate)
+        if result.domain == "auto":
+            write_decisions(aside, samples, rate, result)
+        outputs = [*(f"{name}.wav" for name in ("listen", *result.sources)), DECISIONS, TIMELINE]
+        summary["files"] = [*(name for name in outputs if (aside / name).exists()), SUMMARY]
+        (aside / SUMMARY).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
     if as_json:
         print_json(summary)
     else:
@@ -78,29 +87,24 @@ def separate(
 
 
 def summarise(
-    sound: Path,
-    samples: "Block",
-    rate: int,
-    settings: "Settings",
-    result: "Separation",
-    took_s: float,
-    names: list[str],
+    sound: Path, samples: "Block", rate: int, settings: "Settings", result: "Separation", took_s: float
 ) -> dict[str, Any]:
     """What summary.json says, by its keys.
 
     input: the path as given
     rate, channels, seconds: of the input and of every output; Hz
-    domain, sources: the model's, and the names of its slots
+    domain: as asked for
+    spans: what was heard from when on, in seconds; null for the dry sound
+    sources: names of the slots of all models that were heard
     gains_db: by source, as heard in listen.wav; the sources' own files have none
     latency: samples at `rate`, ms, and terms in samples; already taken out of the files
     times_real_time: seconds of sound separated in a second; loading, reading and writing do not count
     levels_db: RMS of the input and of each output in dBFS; null for silence
     counters: what happened on the way, see streamsep.realtime.counters
-    model: name, precision, version
+    models: by domain, those that were heard: name, precision, version
     files: what was written, in this folder
     """
-    manifest, gains_db = result.manifest, settings.gains_db
-    names_roles = zip(result.sources, manifest.sources, strict=True)
+    gains_db = settings.gains_db
     heard = {"input": samples, "listen": result.listen, **result.sources}
     return {
         "input": str(sound),
@@ -108,19 +112,47 @@ def summarise(
         "channels": samples.shape[1],
         "seconds": len(samples) / rate,
         "domain": result.domain,
+        "spans": [{"start_s": round(span.start_s, 3), "domain": span.domain} for span in result.spans],
         "sources": list(result.sources),
-        "gains_db": {name: gains_db.get(name, gains_db.get(role, 0.0)) for name, role in names_roles},
+        "gains_db": {name: gains_db.get(name, gains_db.get(role_of(name), 0.0)) for name in result.sources},
         "latency": ledger_json(result.latency),
         "times_real_time": round(len(samples) / rate / took_s, 2),
         "levels_db": {name: level_db(what) for name, what in heard.items()},
         "counters": {name: getattr(result.counters, name) for name in result.counters.__slots__},
-        "model": {
-            "name": f"{manifest.domain}-{manifest.graph}-{manifest.precision}",
-            "precision": manifest.precision,
-            "version": manifest.version,
+        "models": {
+            domain: {
+                "name": f"{manifest.domain}-{manifest.graph}-{manifest.precision}",
+                "precision": manifest.precision,
+                "version": manifest.version,
+            }
+            for domain, manifest in result.manifests.items()
         },
-        "files": names,
     }
+
+
+def role_of(name: str) -> str:
+    """Of a slot: "talker" of "talker-1"."""
+    stem, _, number = name.rpartition("-")
+    return stem if number.isdigit() else name
+
+
+def write_decisions(folder: Path, samples: "Block", rate: int, result: "Separation") -> None:
+    """The monitor's looks, a line each, and a picture of them where matplotlib is installed."""
+    from streamsep.evaluation.timeline import draw_timeline
+
+    lines = [json.dumps(asdict(look), allow_nan=False) + "\n" for look in result.decisions]
+    (folder / DECISIONS).write_text("".join(lines), encoding="utf-8")
+    try:
+        draw_timeline(
+            folder / TIMELINE,
+            samples.mean(axis=1),
+            rate,
+            [look.time_s for look in result.decisions],
+            [look.score for look in result.decisions],
+            [(span.start_s, span.domain) for span in result.spans],
+        )
+    except ModuleNotFoundError:
+        remarks.print(f"{TIMELINE} was left out: it needs matplotlib, pip install 'streamsep[figures]'")
 
 
 def level_db(samples: "Block") -> float | None:
@@ -131,25 +163,24 @@ def level_db(samples: "Block") -> float | None:
     return round(10 * math.log10(power), 2) if power > 0 else None
 
 
-def write_all(folder: Path, sound: Path, outputs: dict[str, "Block"], rate: int, summary: dict[str, Any]) -> None:
-    """Write everything into a hidden folder, then move it out file by file, so that no file is ever half written.
+@contextmanager
+def written_at_once(folder: Path, sound: Path) -> Iterator[Path]:
+    """A hidden folder to write everything into; then it is moved out file by file, so that no file is ever half
+    written.
 
     Raises AudioError when the folder cannot be made or one of the files would replace the input."""
-    from streamsep.audio import files
-
-    if any((folder / name).exists() and (folder / name).samefile(sound) for name in summary["files"]):
-        raise AudioError(f"{sound}: would be overwritten by an output; choose another folder with -o")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # inside the folder, because only that is sure to be on the same file system
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
-            for name, samples in outputs.items():
-                files.write(Path(aside) / f"{name}.wav", samples, rate)
-            (Path(aside) / SUMMARY).write_text(
-                json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8"
-            )
-            for name in summary["files"]:
-                (Path(aside) / name).replace(folder / name)
+            yield Path(aside)
+            written = sorted(Path(aside).iterdir(), key=lambda path: path.name == SUMMARY)
+            if any((folder / path.name).exists() and (folder / path.name).samefile(sound) for path in written):
+                raise AudioError(f"{sound}: would be overwritten by an output; choose another folder with -o")
+            for path in written:
+                path.replace(folder / path.name)
+            for name in {DECISIONS, TIMELINE} - {path.name for path in written}:
+                (folder / name).unlink(missing_ok=True)  # of another run: they would be wrong
     except OSError as error:
         raise AudioError(f"{folder}: cannot be written into: {error.strerror or error}") from None
 
@@ -170,6 +201,9 @@ def show(folder: Path, summary: dict[str, Any]) -> None:
         f"The files are aligned with the input: the latency of {latency['samples']} samples "
         f"({latency['ms']:g} ms) is taken out."
     )
+    if summary["domain"] == "auto":
+        spans = ", ".join(f"{span['start_s']:.1f} s {span['domain'] or 'dry'}" for span in summary["spans"])
+        results.print(f"heard from {spans}")
     for name in ("non_finite_hops", "separator_faults"):
         if summary["counters"][name]:
             results.print(f"{name.replace('_', ' ')}: {summary['counters'][name]}")

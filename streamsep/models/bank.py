@@ -42,6 +42,19 @@ class Bank:
         return {domain: model.separator for domain, model in self.models.items()}
 
 
+def look_back_graphs(bank: Bank) -> dict[str, Path]:
+    """The graphs that the monitor runs, by domain: those beside the step graphs, of the same precision.
+
+    Raises ModelError when one is missing."""
+    paths = {}
+    for domain, model in bank.models.items():
+        path = model.path.with_name(model.path.name.replace("-step", "-look-back"))
+        if not path.is_file():
+            raise ModelError(f"{path}: no such file; to choose by itself the bank needs it beside {model.path.name}")
+        paths[domain] = path
+    return paths
+
+
 def bank_folder(bank: str) -> Path:
     """Folder of a bank: "zoo" is the one that is shipped, anything else a path. Raises ModelError when it is none."""
     folder = ZOO if bank == "zoo" else Path(bank)

@@ -18,6 +18,8 @@ FORMAT = 1
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Component = Annotated[float, Field(ge=-1, le=1)]  # of a mean of embeddings, which have norm 1; never NaN
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+MeasureName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]*\.)?[a-z][a-z0-9_]*$")]  # MEASURE or DOMAIN.MEASURE
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class Corpus(BaseModel):
@@ -39,6 +41,87 @@ class Training(BaseModel):
     recipe: str = ""
     seed: int = 0
     steps: int = Field(0, ge=0)
+
+
+class Calibration(BaseModel):
+    """From measures of a look back to an estimate of the model's SI-SDRi, comparable between models: offset_db + the
+    sum over the features of weight * (feature - centre) / scale, kept within lowest_db and highest_db."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    features: tuple[Annotated[tuple[MeasureName, ...], Field(min_length=1, max_length=2)], ...] = Field(
+        description="each the product of one or two measures: by name, or DOMAIN.NAME for that of another domain"
+    )
+    centre: tuple[Finite, ...] = Field(description="mean of every feature where the map was fitted")
+    scale: tuple[Annotated[Finite, Field(gt=0)], ...] = Field(description="standard deviation of every feature there")
+    weights: tuple[Finite, ...] = Field(description="dB for one standard deviation of every feature")
+    offset_db: Finite = Field(description="the estimate where every feature is at its centre")
+    lowest_db: Finite = Field(description="the least SI-SDRi there was to fit; no estimate is below")
+    highest_db: Finite = Field(description="the most; no estimate is above")
+    error_db: Annotated[Finite, Field(ge=0)] = Field(
+        description="root mean square error of estimates for mixtures that were not fitted"
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Calibration":
+        for name in ("centre", "scale", "weights"):
+            if len(values := getattr(self, name)) != len(self.features):
+                raise ValueError(f"{name} must be {len(self.features)} numbers, one a feature, got {len(values)}")
+        if self.lowest_db > self.highest_db:
+            raise ValueError(f"lowest_db must be at most highest_db={self.highest_db}, got {self.lowest_db}")
+        return self
+
+
+class Recognition(BaseModel):
+    """From the measures of all models of a bank to an estimate of one model's SI-SDRi: how likely each domain is, by
+    multinomial logistic regression (softmax of bias + weights of the standardised measures), times what the model
+    gains on mixtures of that domain, summed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    measures: tuple[MeasureName, ...] = Field(description="DOMAIN.NAME each")
+    centre: tuple[Finite, ...] = Field(description="mean of every measure where it was fitted")
+    scale: tuple[Annotated[Finite, Field(gt=0)], ...] = Field(description="standard deviation of every measure there")
+    weights: dict[Name, tuple[Finite, ...]] = Field(description="by domain, one a measure", min_length=2)
+    bias: dict[Name, Finite] = Field(description="by domain")
+    gains_db: dict[Name, Finite] = Field(description="mean SI-SDRi of this model on mixtures of each domain")
+    error_db: Annotated[Finite, Field(ge=0)] = Field(
+        description="root mean square error of estimates for mixtures that were not fitted"
+    )
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> "Recognition":
+        lengths = {"centre": self.centre, "scale": self.scale}
+        lengths |= {f"weights.{domain}": values for domain, values in self.weights.items()}
+        for name, values in lengths.items():
+            if len(values) != len(self.measures):
+                raise ValueError(f"{name} must be {len(self.measures)} numbers, one a measure, got {len(values)}")
+        for name, by_domain in (("bias", self.bias), ("gains_db", self.gains_db)):
+            if by_domain.keys() != self.weights.keys():
+                raise ValueError(f"{name} must be of the domains {sorted(self.weights)}, got {sorted(by_domain)}")
+        if own := [name for name in self.measures if "." not in name]:
+            raise ValueError(f"measures must be DOMAIN.NAME, got {own[0]!r}")
+        return self
+
+
+class Calibrations(BaseModel):
+    """What makes a model's scores comparable with those of others. Where several can be used, the last is."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    own: Calibration = Field(description="from the model's own measures")
+    together: Calibration | None = Field(
+        None, description="from other domains' measures too; used in banks that have all the domains it names"
+    )
+    recognition: Recognition | None = Field(
+        None, description="by way of the domain; used in banks of just the domains it knows"
+    )
+
+    @model_validator(mode="after")
+    def _own_is_own(self) -> "Calibrations":
+        if others := sorted({name for feature in self.own.features for name in feature if "." in name}):
+            raise ValueError(f"own may use the model's own measures only, got {others[0]!r}")
+        return self
 
 
 class Manifest(BaseModel):
@@ -67,7 +150,7 @@ class Manifest(BaseModel):
         default_factory=dict,
         description="number of sources -> a centre (embedding_dims) for each, where clustering live begins",
     )
-    calibration: dict[str, Any] | None = None
+    calibration: Calibrations | None = Field(None, description="of a look-back graph: from its measures to SI-SDRi")
     training: Training = Training()
     licence: str = Field(min_length=1, description="of the weights")
     metrics: dict[str, Any] = Field(default_factory=dict)

@@ -47,6 +47,9 @@ class Judgement:
 
     scores: Mapping[str, float] = field(default_factory=dict)  # by domain; without one, or NaN: no decision
     decision: str | None = None  # the domain that should be heard; None: the dry sound
+    raw: Mapping[str, float] = field(default_factory=dict)  # confidence by domain, as the papers have it
+    smoothed: Mapping[str, float] = field(default_factory=dict)  # scores by domain, as the policy sees them
+    reason: str = ""  # see `policy.Reason`
 
 
 class Judge(Protocol):

@@ -182,7 +182,7 @@ class Board:
         self._tick_word = self._copy[1:2].view(np.int64)
         self._check, self._sealed, self._weights = self._copy[:1], self._copy[1:], weights(len(self._copy) - 1)
         self._sum = np.zeros((), np.uint64)
-        self._states = layout.states(self._record)
+        self._states = [*layout.states(self._record).values(), {}]  # the last, number -1, is nobody's
         for field in ("decision", "warm", "warm_hop"):
             self._record[field] = NONE
         self._record["scores"] = math.nan
@@ -233,9 +233,10 @@ class Board:
         scores: NDArray[np.float64] = self._record["scores"][0]
         return scores
 
+    @audio_thread
     def state(self) -> State:
         """The state of the domain `warm`, by name; overwritten by the next poll. Empty when there is none."""
-        return self._states[self.layout.domains[self.warm]] if self.warm != NONE else {}
+        return self._states[self.warm]
 
     @property
     def beats(self) -> int:
@@ -247,6 +248,7 @@ class Board:
         """Hops that every watcher so far was too slow for."""
         return int(self._header["lost"][0])
 
+    @audio_thread
     def tell(self, active: int, locked: int = NONE) -> None:
         """Tell the watcher what is heard and what the listener insists on: indices of domains, or -1 for neither."""
         self._header["active"], self._header["locked"] = active, locked

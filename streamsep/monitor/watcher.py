@@ -15,7 +15,7 @@ from pathlib import Path
 
 from streamsep.errors import ModelError
 from streamsep.models.loader import Batch
-from streamsep.monitor.look_back import Judge, Moment, Watch
+from streamsep.monitor.look_back import Judge, Judgement, Moment, Watch
 from streamsep.monitor.shared import BoardWriter, Layout, open_block
 from streamsep.realtime.recent import RecentReader
 from streamsep.realtime.stft import FrontEnd
@@ -50,25 +50,26 @@ class Watcher:
         self._hop_s = watch.front_end.hop / watch.front_end.sample_rate
         self._listening = False
 
-    def tick(self) -> None:
-        """Hear what is new, judge it and publish the verdict; nothing without new sound.
+    def tick(self) -> Judgement | None:
+        """Hear what is new, judge it and publish the verdict; None without new sound.
 
         When another domain is wanted than is heard, its state goes with the verdict: it has heard every hop there is
         by then, so that only the way to the engine makes it older."""
         watch, board = self._watch, self._board
         if not self._listen():
-            return
+            return None
         hop, active = watch.hop, board.active
         moment = Moment(hop, hop * self._hop_s, watch.sound(), active, board.locked)
         judgement = self._judge(watch.look_backs(), moment)
         wanted = judgement.decision
         if wanted is None or wanted == active:
             board.publish(hop, judgement.scores, wanted)
-            return
+            return judgement
         for _ in range(CATCH_UPS):
             if not self._listen(only=wanted):
                 break
         board.publish(hop, judgement.scores, wanted, (wanted, watch.hop, watch.state(wanted)))
+        return judgement
 
     def _listen(self, only: str | None = None) -> int:
         """Hear every new hop; how many there were. At the start and after a gap only the newest of them, enough for a

@@ -44,6 +44,6 @@ class Separator(Protocol):
         ...
 
     def set_state(self, state: State) -> None:
-        """Take over a state from `state()` of a separator of the same model. Raises ModelError on a wrong name or
-        shape."""
+        """Take over a state from `state()` of a separator of the same model. Audio side too: it copies. Raises
+        ModelError on a wrong name or shape."""
         ...

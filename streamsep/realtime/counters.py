@@ -12,7 +12,9 @@ class Counters:
     separator_faults: int = 0  # hops in which a separator raised or gave masks that are not finite: heard dry
     limited_hops: int = 0  # hops in which the limiter turned the sound down
     switches: int = 0  # hand-overs from one domain to another that were finished
+    late_hand_overs: int = 0  # warm states that came too late to be used; the monitor sends a newer one
 
     def clear(self) -> None:
         """Back to nothing."""
-        self.hops = self.non_finite_hops = self.separator_faults = self.limited_hops = self.switches = 0
+        self.hops = self.non_finite_hops = self.separator_faults = self.limited_hops = 0
+        self.switches = self.late_hand_overs = 0

@@ -11,15 +11,17 @@ from streamsep.errors import ConfigError, StreamsepError
 from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
+from streamsep.realtime.hand_over import DRY, HandOver, Monitor
 from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.limiter import Limiter, within
-from streamsep.realtime.mailbox import Mailbox, Order
+from streamsep.realtime.mailbox import Order
 from streamsep.realtime.masking import Rendering, apply, linear
 from streamsep.realtime.resample import Downsampler, HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
 from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
 
 LOUDEST = 1e4  # +80 dBFS: what is louder is no sound, and would overflow inside a float32 model
+AUTO = "auto"  # in place of a domain: the monitor's choice
 USUAL_BLOCK = 8192  # samples; a longer block makes the engine allocate once more
 
 Heard = Block | tuple[Block, Block]  # or with the sources
@@ -55,12 +57,15 @@ class Engine:
         domain: str,
         rate: int,
         channels: int = 1,
+        monitor: Monitor | None = None,
     ) -> None:
-        """separators: by domain, all made for `front_end`. Raises ConfigError for a rate, a channel count, a gain or
-        a domain that cannot be."""
+        """separators: by domain, all made for `front_end`. domain: the first to be heard; with a monitor it may be
+        "auto": the dry sound, until the monitor knows better. monitor: of these separators, in this order; it goes
+        when the engine is closed. Raises ConfigError for a rate, a channel count, a gain or a domain that cannot
+        be."""
         if channels < 1:
             raise ConfigError(f"channels must be at least 1, got {channels}")
-        if domain not in separators:
+        if domain not in separators and not (domain == AUTO and monitor):
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
@@ -79,6 +84,19 @@ class Engine:
             Rendering(separator, slots, look_ahead - separator.look_ahead, floor, ramp, self.counters)
             for separator in separators.values()
         ]
+        fade = fade_hops(options.fade_ms, self._hop_s)
+        self._monitor = monitor
+        self._hand_over = HandOver(
+            self._renderings,
+            DRY if domain == AUTO else self.domains.index(domain),
+            channels,
+            hop,
+            fade,
+            round(options.warm_up_ms / 1000 / self._hop_s),
+            look_ahead,
+            self.counters,
+            monitor,
+        )
         lanes = slots * channels
 
         # in: device samples are gathered until they make a hop
@@ -99,9 +117,7 @@ class Engine:
         self._full_synthesis = Synthesis(channels + lanes, *length)  # what is heard, then every source
         self._synthesis = self._full_synthesis.first(channels)
         self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
-        self._total = np.zeros(front.bins)  # of a cross-fade
-        self._masks = np.zeros((slots, front.bins))
-        self._bypass_total = np.zeros(front.bins)
+        self._dry_total = np.zeros(front.bins)
         self._ones = np.ones(front.bins)
         self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
         for sources in range(1, slots + 1):
@@ -138,14 +154,8 @@ class Engine:
                 "limiter": self._limiter.latency,
             },
         )
-        self._orders = Mailbox()
-        self._fade = Fade(fade_hops(options.fade_ms, self._hop_s))
-        self._warm_hops = round(options.warm_up_ms / 1000 / self._hop_s)
-        self._bypass_fade = Fade(fade_hops(options.fade_ms, self._hop_s))
+        self._dry_fade = Fade(fade)
         self._bypassed = False
-        self._active = self._renderings[self.domains.index(domain)]
-        self._incoming: Rendering | None = None
-        self._warm_left = 0
         self._separating = False
         self._closed = False
         roles = {role for separator in separators.values() for role in separator.sources}
@@ -220,7 +230,7 @@ class Engine:
         if len(self._past):
             spectrum, clean = self._frame_of_masks(spectrum, clean)
         if not clean:
-            total, masks = self._ones, self._dry_masks[len(self._active.names)]
+            total, masks = self._ones, self._dry_masks[len(self._hand_over.active.names)]
         apply(spectrum, total, self._synthesis.masked)
         if self._separating:
             for slot, into in enumerate(self._source_spectra):
@@ -271,34 +281,16 @@ class Engine:
 
     @audio_thread
     def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
-        """What is heard of every bin (bins,), of every slot (slots, bins): the active domain's, or a fade's."""
-        if self._incoming is None and (order := self._orders.take()) is not None:
-            chosen = self._renderings[order.index]
-            if chosen is not self._active:
-                chosen.restart()
-                self._incoming, self._warm_left = chosen, self._warm_hops
-                self._fade.restart()
-        active, incoming = self._active, self._incoming
-        active.process(spectrum, samples)
-        total, masks = active.total, active.masks
-        if incoming is not None:
-            incoming.process(spectrum, samples)
-            if self._warm_left > 0:  # a recurrent separator needs to hear a while before it can be heard
-                self._warm_left -= 1
-            else:
-                weight = self._fade.step()
-                blend(active.total, incoming.total, weight, out=self._total)
-                blend(active.masks, incoming.masks, weight, out=self._masks)
-                total, masks = self._total, self._masks
-                if self._fade.finished:
-                    self._active, self._incoming = incoming, None
-                    self.counters.switches += 1
-        weight = self._bypass_fade.step(self._bypassed)
+        """What is heard of every bin (bins,), of every slot (slots, bins)."""
+        hand_over = self._hand_over
+        hand_over.process(spectrum, samples)
+        total, masks = hand_over.total, hand_over.masks
+        weight = self._dry_fade.step(self._bypassed or hand_over.dry)
         if weight == 1.0:
             return self._ones, masks
         if weight > 0.0:
-            blend(total, self._ones, weight, out=self._bypass_total)
-            total = self._bypass_total
+            blend(total, self._ones, weight, out=self._dry_total)
+            total = self._dry_total
         return total, masks
 
     # ---------------------------------------------------------------------------------------------- the control side
@@ -310,23 +302,35 @@ class Engine:
 
     @property
     def domain(self) -> str:
-        """The domain that is heard; during a fade still the old one."""
-        return self.domains[self._renderings.index(self._active)]
+        """The domain that is heard; during a fade still the old one, and while the sound is dry the last."""
+        return self.domains[self._renderings.index(self._hand_over.active)]
+
+    @property
+    def dry(self) -> bool:
+        """Whether the dry sound is heard, or faded in: in bypass, and while no model is confident."""
+        return self._bypassed or self._hand_over.dry
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the active domain's slots, in order; repeated roles are numbered: ("talker-1", "talker-2")."""
-        return self._active.names
+        return self._hand_over.active.names
 
     def select(self, domain: str) -> None:
-        """Go over to another domain: it listens along for `warm_up_ms`, then it is faded in over `fade_ms`.
+        """Go over to another domain: it listens along for `warm_up_ms`, then it is faded in over `fade_ms`. A monitor
+        leaves it at that until "auto" is selected, which gives the choice back to it.
 
         Returns at once. While a hand-over runs the newest request waits for its end. Raises ConfigError for an
-        unknown domain."""
+        unknown domain, and for "auto" where there is no monitor."""
         self._must_be_open()
+        if domain == AUTO and self._monitor:
+            self._hand_over.locked = DRY
+            return
         if domain not in self.domains:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}")
-        self._orders.put(Order(self.domains.index(domain)))
+        index = self.domains.index(domain)
+        if self._monitor:
+            self._hand_over.locked = index
+        self._hand_over.orders.put(Order(index))
 
     def bypass(self, on: bool) -> None:
         """Fade to the delayed input, or back, over `fade_ms`. The latency stays the same."""
@@ -341,11 +345,8 @@ class Engine:
     def reset(self) -> None:
         """As new: nothing is remembered of the sound so far. Domain, gains and bypass stay as they are."""
         self._must_be_open()
-        self._orders.take()
-        self._incoming = None
-        self._bypass_fade.restart(self._bypassed)
-        for rendering in self._renderings:
-            rendering.restart()
+        self._hand_over.restart()
+        self._dry_fade.restart(self.dry)
         for part in (self._analysis, self._full_synthesis, self._limiter, self._down, self._up):
             if part is not None:
                 part.reset()
@@ -364,6 +365,8 @@ class Engine:
         """Release the separators; a closed engine processes nothing more, but still tells what it was and counted."""
         if not self._closed:
             self._closed = True
+            if self._monitor:
+                self._monitor.close()
             for rendering in self._renderings:
                 rendering.release()
 

@@ -34,7 +34,8 @@ class Rendering:
 
     After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is
     heard. `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time,
-    and the gains in use follow: seven eighths of the way within `ramp_hops`."""
+    and the gains in use follow: seven eighths of the way within `ramp_hops`. `order` holds the source of each slot;
+    `alike` are the pairs of slots, of one role, that may change places."""
 
     def __init__(
         self,
@@ -49,8 +50,13 @@ class Rendering:
         hops its masks come too early for the bank. dry_floor: linear, the least that is left of any bin. counters:
         where its faults are counted."""
         sources, bins = len(separator.sources), separator.bins
+        roles = separator.sources
         self.separator = separator
-        self.names = slot_names(separator.sources)
+        self.names = slot_names(roles)
+        self.delay_hops = delay_hops
+        self.alike = tuple((i, j) for j in range(sources) for i in range(j) if roles[i] == roles[j])
+        self.order = list(range(sources))
+        self._usual = list(range(sources))
         self._counters = counters
         self.targets = np.ones(sources)
         self.masks = np.zeros((slots, bins))
@@ -87,6 +93,7 @@ class Rendering:
         self.separator.reset()
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
+        self.order[:] = self._usual
 
     def release(self) -> None:
         """Let go of the separator; nothing can be processed afterwards."""
@@ -95,11 +102,19 @@ class Rendering:
     @audio_thread
     def _take(self, masks: Masks) -> None:
         if len(self._waiting):
-            self._used[:] = self._waiting[self._at]
+            self._arrange(self._waiting[self._at])
             self._waiting[self._at] = masks
             self._at = (self._at + 1) % len(self._waiting)
         else:
+            self._arrange(masks)
+
+    @audio_thread
+    def _arrange(self, masks: Masks) -> None:
+        if self.order == self._usual:
             self._used[:] = masks
+        else:
+            for slot, source in enumerate(self.order):
+                self._used[slot] = masks[source]
 
     @audio_thread
     def _fail(self) -> None:

@@ -85,10 +85,11 @@ class Recent:
     @audio_thread
     def reset(self) -> None:
         """No reader may look back beyond this moment. The hops are counted on, and one number is left out: so even a
-        reader that had heard everything finds a gap."""
-        self.hops += 1
-        self._header[1] = self.hops
-        self._header[0] = self.hops
+        reader that had heard everything finds a gap. Before the first hop there is nothing to forget."""
+        if self.hops > 0:
+            self.hops += 1
+            self._header[1] = self.hops
+            self._header[0] = self.hops
 
 
 class RecentReader:

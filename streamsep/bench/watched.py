@@ -1,0 +1,102 @@
+"""What the monitor costs: a look by itself, and the sound with and without it, in turns."""
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from streamsep.arrays import Array
+from streamsep.audio.live import collector_frozen
+from streamsep.bench.stimulus import as_blocks, lively_noise
+from streamsep.bench.timing import Nanoseconds, figures
+from streamsep.realtime.engine import Engine
+
+TURN_S = 4.0  # of sound, with the monitor and without by turns: what else the machine does falls on both alike
+LOOKS_S = 20.0
+WHOLE_S = 2.0  # a look back of the usual length, none of it heard before
+
+Look = Callable[[], object]
+
+
+def measure_monitor(
+    make_inline: Callable[[], tuple[Engine, Look, float]],
+    make_plain: Callable[[], Engine],
+    make_watched: Callable[[], tuple[Engine, Callable[[], int | None]]],
+    seconds: float,
+) -> dict[str, Any]:
+    """The part "monitor" of the report.
+
+    make_inline: an engine, what makes its monitor look, and how often it does, in seconds; make_plain: an engine
+    without a monitor; make_watched: the same with one in a process, and the process's number. seconds: of sound, with
+    the monitor and without each; it is played in real time."""
+    report: dict[str, Any] = {}
+    for name, new_s in (("look", None), ("whole_look_back", WHOLE_S)):
+        engine, look, every_s = make_inline()
+        with engine:
+            report["every_s"] = every_s
+            report[name] = asdict(figures(time_looks(engine, look, new_s or every_s)))
+    plain = make_plain()
+    watched, process = make_watched()
+    with plain, watched:
+        report |= in_turns(plain, watched, process, seconds)
+    return report
+
+
+def time_looks(engine: Engine, look: Look, new_s: float) -> Nanoseconds:
+    """(looks,), each after so many seconds of new sound: all domains' graphs on it, clusters, measures, decision."""
+    samples = lively_noise(LOOKS_S, engine.rate, 1)[:, 0]
+    took = []
+    for block in np.split(samples, range(0, len(samples), round(new_s * engine.rate)))[1:]:
+        engine.process(block)
+        began = time.perf_counter_ns()
+        look()
+        took.append(time.perf_counter_ns() - began)
+    return np.array(took[round(4 / new_s) :])  # from when on the longest look back is full
+
+
+def in_turns(plain: Engine, watched: Engine, process: Callable[[], int | None], seconds: float) -> dict[str, Any]:
+    """Hops in real time, and the share of a core that the monitor's process takes; None where nobody tells."""
+    hop = plain.front_end.hop * plain.rate // plain.front_end.sample_rate
+    blocks = as_blocks(lively_noise(TURN_S, plain.rate, 1), hop)
+    until_s = time.monotonic() + 60
+    while watched.dry and time.monotonic() < until_s:  # the models have to be opened first
+        in_real_time(watched, blocks[: len(blocks) // 4], hop)
+    took: dict[str, list[Nanoseconds]] = {"hop_without": [], "hop_with": []}
+    used_s = lasted_s = 0.0
+    with collector_frozen():
+        for _ in range(max(1, round(seconds / TURN_S))):
+            took["hop_without"].append(in_real_time(plain, blocks, hop))
+            before_s, began_s = cpu_s(process()), time.monotonic()
+            took["hop_with"].append(in_real_time(watched, blocks, hop))
+            after_s = cpu_s(process())
+            if before_s is not None and after_s is not None:
+                used_s, lasted_s = used_s + after_s - before_s, lasted_s + time.monotonic() - began_s
+    report: dict[str, Any] = {name: asdict(figures(np.concatenate(parts))) for name, parts in took.items()}
+    report["share_of_a_core"] = round(used_s / lasted_s, 4) if lasted_s else None
+    return report
+
+
+def in_real_time(engine: Engine, blocks: Array, hop: int) -> Nanoseconds:
+    """(hops,): what each took, a hop's time apart."""
+    took = np.zeros(len(blocks), np.int64)
+    due_s = time.perf_counter()
+    for index, block in enumerate(blocks):
+        time.sleep(max(0.0, due_s - time.perf_counter()))
+        due_s += hop / engine.rate
+        began = time.perf_counter_ns()
+        engine.process(block)
+        took[index] = time.perf_counter_ns() - began
+    return took
+
+
+def cpu_s(process: int | None) -> float | None:
+    """Processor time that a process has used; None where the system does not tell."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

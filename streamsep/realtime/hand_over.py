@@ -1,0 +1,227 @@
+"""From one domain to another: who is heard, who comes in, and when it is ready to be heard.
+
+A model comes in warm, with the state it has in the monitor's process, a few hops old, and catches up at one extra
+step a hop; or, where nobody has a state for it, it listens along for a while. Then its sources are put into the order
+of those that are heard, and the two are faded into each other. One hand-over at a time.
+"""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from streamsep.arrays import Samples, Spectrum, State
+from streamsep.realtime.alignment import Alignment
+from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.counters import Counters
+from streamsep.realtime.crossfade import Fade, blend
+from streamsep.realtime.mailbox import Mailbox
+from streamsep.realtime.masking import Rendering
+from streamsep.realtime.recent import Recent
+
+DRY = -1  # in place of a separator's index: the dry sound; and, of locks: none
+OLDEST = 4  # hops: a state that is older than that when it arrives is refused
+ALIGN_HOPS = 25  # that a warm separator is listened to before its sources are put in order
+
+
+class Verdicts(Protocol):
+    """What the monitor says: see `monitor.shared.Board`, which is read here hop by hop."""
+
+    def poll(self) -> bool:
+        """Whether there is a new verdict; it is what the properties say from now on."""
+        ...
+
+    @property
+    def decision(self) -> int:
+        """Index of the domain that should be heard, or -1: the dry sound."""
+        ...
+
+    @property
+    def warm(self) -> int:
+        """Index of the domain that comes with its state, or -1."""
+        ...
+
+    @property
+    def warm_hop(self) -> int:
+        """Hops of the recent window that this state has heard."""
+        ...
+
+    def state(self) -> State:
+        """That state."""
+        ...
+
+    def tell(self, active: int, locked: int) -> None:
+        """What is heard or coming in, and what the listener insists on: indices, or -1."""
+        ...
+
+
+class Monitor(Protocol):
+    """What tells which domain is right: it hears the recent window and leaves verdicts."""
+
+    @property
+    def recent(self) -> Recent: ...  # noqa: D102
+    @property
+    def board(self) -> Verdicts: ...  # noqa: D102
+    def close(self) -> None: ...  # noqa: D102
+
+
+class HandOver:
+    """The renderings of every domain, and the one or two of them that run.
+
+    After `process`, `total` (bins,) and `masks` (slots, bins) are what is to be applied to the spectrum."""
+
+    def __init__(
+        self,
+        renderings: Sequence[Rendering],
+        active: int,
+        channels: int,
+        hop: int,
+        fade_hops: int,
+        warm_hops: int,
+        look_ahead: int,
+        counters: Counters,
+        monitor: Monitor | None,
+    ) -> None:
+        """active: index of the one to begin with, or DRY. hop: samples. look_ahead: hops by which masks are late."""
+        slots, bins = renderings[0].masks.shape
+        self.renderings = tuple(renderings)
+        self.orders = Mailbox()
+        self.locked = DRY
+        self.heading = max(active, 0)  # index of the one that is heard, or coming in
+        self.active = self.renderings[self.heading]
+        self.incoming: Rendering | None = None
+        self.dry = active == DRY
+        self.total, self.masks = self.active.total, self.active.masks
+        self._faded_total, self._faded_masks = np.zeros(bins), np.zeros((slots, bins))
+        self._fade = Fade(fade_hops)
+        self._warm_hops = warm_hops
+        self._left = 0  # hops to listen along before the fade
+        self._behind = 0  # hops before the newest that the incoming one has not heard
+        self._counters = counters
+        self._alignment = Alignment(slots, bins)
+        self._look_ahead = look_ahead
+        # The newest spectra and sounds: for who catches up, and for masks that are late.
+        self._spectra = np.zeros((max(OLDEST, look_ahead) + 1, channels, bins), np.complex128)
+        self._sounds = np.zeros((len(self._spectra), channels, hop))
+        self._at = 0
+        self._mono = np.zeros(hop)
+        self._monitor = monitor
+        self._states = [len(rendering.separator.state()) for rendering in self.renderings]  # arrays in each
+        self._told = (DRY - 1, DRY)  # nothing yet
+
+    @audio_thread
+    def process(self, spectrum: Spectrum, samples: Samples) -> None:
+        """(channels, bins), (channels, hop): one hop further."""
+        self._at = (self._at + 1) % len(self._spectra)
+        self._spectra[self._at] = spectrum
+        self._sounds[self._at] = samples
+        if self.incoming is None:
+            self._take_order()
+        if self._monitor is not None:
+            self._report(self._monitor, samples)
+            self._take_verdict(self._monitor)
+        active, incoming = self.active, self.incoming
+        active.process(spectrum, samples)
+        self.total, self.masks = active.total, active.masks
+        if incoming is not None:
+            self._bring_in(active, incoming)
+
+    def restart(self) -> None:
+        """Control side. Nothing is remembered of the sound so far; the domain, dry or not, and the lock stay."""
+        self.orders.take()
+        if self.incoming is not None:
+            self.incoming, self.heading = None, self.renderings.index(self.active)
+        for rendering in self.renderings:
+            rendering.restart()
+        self._spectra.fill(0)
+        self._sounds.fill(0)
+        if self._monitor is not None:
+            self._monitor.recent.reset()
+
+    @audio_thread
+    def _take_order(self) -> None:
+        """Somebody asked for a domain: it listens along, then it is heard."""
+        order = self.orders.take()
+        if order is None:
+            return
+        chosen = self.renderings[order.index]
+        if chosen is self.active:
+            self.dry = False
+        else:
+            self._begin(order.index, self._warm_hops)
+
+    @audio_thread
+    def _take_verdict(self, monitor: Monitor) -> None:
+        """The monitor wants a domain to be heard, or the dry sound: if nobody insists on another, so be it."""
+        board = monitor.board
+        if not board.poll() or self.incoming is not None:
+            return
+        wanted = board.decision
+        if self.locked not in (DRY, wanted):
+            return
+        if wanted == DRY:
+            self.dry = True
+            return
+        chosen = self.renderings[wanted]
+        if chosen is self.active:
+            self.dry = False
+        elif board.warm == wanted and len(board.state()) == self._states[wanted]:
+            behind = monitor.recent.hops - 1 - board.warm_hop
+            if 0 <= behind <= OLDEST:
+                self._begin(wanted, max(chosen.delay_hops, ALIGN_HOPS if chosen.alike else 0))
+                chosen.separator.set_state(board.state())
+                self._behind = behind
+            else:  # the monitor will say it again, with a newer one
+                self._counters.late_hand_overs += 1
+        else:
+            self._begin(wanted, self._warm_hops)
+
+    @audio_thread
+    def _begin(self, index: int, listen_hops: int) -> None:
+        self.heading, self.incoming = index, self.renderings[index]
+        self.incoming.restart()
+        self._alignment.restart()
+        self._fade.restart()
+        self._left, self._behind = listen_hops, 0
+
+    @audio_thread
+    def _bring_in(self, active: Rendering, incoming: Rendering) -> None:
+        """The incoming one hears the newest hop, or the two oldest that it missed; then it waits, then it is faded
+        in."""
+        waiting = self._behind + 1
+        for _ in range(min(2, waiting)):
+            waiting -= 1
+            at = (self._at - waiting) % len(self._spectra)
+            incoming.process(self._spectra[at], self._sounds[at])
+        self._behind = waiting
+        if waiting > 0:
+            return
+        if self._left > 0:
+            if incoming.alike:
+                late = (self._at - self._look_ahead) % len(self._spectra)
+                self._alignment.hear(active.masks, incoming.masks, self._spectra[late])
+            self._left -= 1
+            if self._left == 0 and incoming.alike:
+                self._alignment.order(incoming.alike, incoming.order)
+            return
+        weight = self._fade.step()
+        blend(active.total, incoming.total, weight, out=self._faded_total)
+        blend(active.masks, incoming.masks, weight, out=self._faded_masks)
+        self.total, self.masks = self._faded_total, self._faded_masks
+        if self._fade.finished:
+            self.active, self.incoming, self.dry = incoming, None, False
+            self._counters.switches += 1
+
+    @audio_thread
+    def _report(self, monitor: Monitor, samples: Samples) -> None:
+        """Let the monitor hear the sound, and know what is heard, or about to be."""
+        if len(samples) == 1:
+            monitor.recent.write(samples[0])
+        else:
+            np.add.reduce(samples, axis=0, out=self._mono)
+            np.divide(self._mono, len(samples), out=self._mono)
+            monitor.recent.write(self._mono)
+        heard = DRY if self.dry and self.incoming is None else self.heading
+        if (heard, self.locked) != self._told:
+            self._told = heard, self.locked
+            monitor.board.tell(heard, self.locked)

@@ -1,0 +1,184 @@
+"""Whole recordings, through the live engine, on their own clock: separated, and scored."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.arrays import Block
+from streamsep.assembly import build_inline, settings_of
+from streamsep.errors import AudioError
+from streamsep.models.manifest import Manifest
+from streamsep.monitor.inline import Evaluation, InlineMonitor
+from streamsep.realtime.counters import Counters
+from streamsep.realtime.engine import Engine
+from streamsep.realtime.ledger import Ledger
+from streamsep.realtime.masking import slot_names
+
+FILE_BLOCK = 8192  # samples at a time of a whole file
+WATCHED_S = 0.016  # at a time where the domain may change: so exactly is it known when it did
+
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of a recording in which one domain is heard, from the end of the fade on."""
+
+    start_s: float
+    domain: str | None  # None: the dry sound, because no model was confident
+
+
+@dataclass(frozen=True)
+class Separation:
+    """A whole file, separated. Every array has the shape of the input and is aligned with it: the latency is taken
+    out."""
+
+    listen: Block  # what the listener hears
+    sources: dict[str, Block]  # by slot name, without gains and limiter; they add up to the input
+    slots: NDArray[np.float32]  # (slots, samples[, channels]): the same by slot, whatever the domain
+    domain: str  # as asked for
+    spans: tuple[Span, ...]  # in order: what was heard
+    decisions: tuple[Evaluation, ...]  # what the monitor saw; none for a fixed domain
+    latency: Ledger
+    counters: Counters
+    manifests: dict[str, Manifest]  # by domain, of those that were heard
+
+
+def separate(
+    samples: Block,
+    rate: int,
+    config: str | Path | Mapping[str, Any] = "default",
+    domain: str | None = None,
+    progress: Progress | None = None,
+    **settings: Any,
+) -> Separation:
+    """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for
+    bit. With the domain "auto" the monitor looks at set times of the recording, so the same one always comes out the
+    same; there a source is silent while its domain is not heard, and all are while the dry sound is.
+
+    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other
+    arguments are those of `load`. Raises AudioError when there are no samples, ConfigError or ModelError as `load`
+    does."""
+    samples = np.asarray(samples)
+    if samples.ndim not in (1, 2) or samples.size == 0:
+        raise AudioError(f"samples: expected (samples,) or (samples, channels), not empty, got shape {samples.shape}")
+    chosen = settings_of(config, domain, settings)
+    engine, bank, monitor = build_inline(chosen, rate, 1 if samples.ndim == 1 else samples.shape[1])
+    with engine:
+        names = {domain: slot_names(model.manifest.sources) for domain, model in bank.models.items()}
+        take = Take(engine, monitor, samples, max(map(len, names.values())), chosen.monitor.every_s)
+        take.run(progress or (lambda share: None))
+        heard = {span.domain: bank.models[span.domain].manifest for span in take.spans if span.domain is not None}
+        return Separation(
+            take.listen,
+            take.sources(names, chosen.fade_ms),
+            take.slots,
+            chosen.domain,
+            tuple(take.spans),
+            tuple(take.decisions),
+            engine.latency,
+            Counters(**asdict(engine.counters)),
+            heard,
+        )
+
+
+class Take:
+    """One recording on its way through an engine."""
+
+    def __init__(
+        self, engine: Engine, monitor: InlineMonitor | None, samples: Block, slots: int, every_s: float
+    ) -> None:
+        self._engine, self._monitor, self._samples, self._every_s = engine, monitor, samples, every_s
+        self.listen = np.empty(samples.shape, np.float32)
+        self.slots = np.empty((slots, *samples.shape), np.float32)
+        self.spans: list[Span] = []
+        self.decisions: list[Evaluation] = []
+
+    def run(self, progress: Progress) -> None:
+        """From the first sample to the end of the tail that the latency holds back."""
+        engine, samples, count = self._engine, self._samples, len(self._samples)
+        step = round(WATCHED_S * engine.rate) if self._monitor else FILE_BLOCK
+        every = round(self._every_s * engine.rate)
+        progress(0.0)  # the models are loaded; from here on it is the sound that takes time
+        told = 0
+        for at in range(0, count, step):
+            block = samples[at : at + step]
+            self._put(block, at)
+            end = at + len(block)
+            if self._monitor and end // every > at // every and (seen := self._monitor.look()):
+                self.decisions.append(seen)
+            if end - told >= FILE_BLOCK or end == count:
+                told = end
+                progress(end / count)
+        self._put(np.zeros((engine.latency.samples, *samples.shape[1:]), np.float32), count)
+
+    def _put(self, block: Block, at: int) -> None:
+        """Process a block that begins at `at`, and store what comes out where it belongs."""
+        engine = self._engine
+        heard, slots = engine.process(block, separate=True)
+        late = engine.latency.samples
+        skip = max(0, late - at)
+        start, stop = at + skip - late, at + len(block) - late
+        if stop > start:
+            self.listen[start:stop] = heard[skip:]
+            self.slots[:, start:stop] = slots[:, skip:]
+        now = None if engine.dry else engine.domain
+        if not self.spans or self.spans[-1].domain != now:
+            self.spans.append(Span(max(0, stop) / engine.rate if self.spans else 0.0, now))
+
+    def sources(self, names: Mapping[str, tuple[str, ...]], fade_ms: float) -> dict[str, Block]:
+        """By name; names: of every domain's slots. Where two domains are faded into each other, so are their
+        sources."""
+        if len(self.spans) == 1 and (only := self.spans[0].domain) is not None:
+            return dict(zip(names[only], self.slots, strict=False))
+        rate, count = self._engine.rate, len(self._samples)
+        result: dict[str, Block] = {}
+        ends = [*(span.start_s for span in self.spans[1:]), 2 * count / rate]
+        times = np.arange(count) / rate
+        for span, end_s in zip(self.spans, ends, strict=True):
+            if span.domain is None:
+                continue
+            fade_s = fade_ms / 1000
+            begun = (times - span.start_s) / fade_s + 1 if span.start_s else np.ones(count)
+            ended = (times - end_s) / fade_s + 1
+            share = (_raised_cosine(begun) - _raised_cosine(ended)).astype(np.float32)
+            weight = share.reshape(-1, *(1,) * (self._samples.ndim - 1))
+            for name, slot in zip(names[span.domain], self.slots, strict=False):
+                result[name] = result.get(name, 0) + weight * slot
+        return result
+
+
+def _raised_cosine(at: NDArray[np.float64]) -> NDArray[np.float64]:
+    """0 up to 0, 1 from 1 on."""
+    return 0.5 - 0.5 * np.cos(np.pi * np.clip(at, 0, 1))
+
+
+@dataclass(frozen=True)
+class Score:
+    """What the monitor thinks of a recording, on average over all looks that had something to judge."""
+
+    confidence: dict[str, float | None]  # by domain: silhouette x posterior strength, [-1, 1]; None: never any
+    estimate_db: dict[str, float | None]  # by domain: the SI-SDR improvement that its model promises
+    best: str | None  # the domain whose model promises most
+    looks: int  # that had something to judge
+    decisions: tuple[Evaluation, ...]  # every look
+
+
+def score(samples: Block, rate: int, config: str | Path | Mapping[str, Any] = "default", **settings: Any) -> Score:
+    """How confident every domain's model is of a whole recording; arguments and errors as of `separate`."""
+    seen = separate(samples, rate, config, "auto", **settings).decisions
+    domains = tuple(seen[0].raw) if seen else ()
+
+    def mean(values: list[float | None]) -> float | None:
+        known = [value for value in values if value is not None]
+        return float(np.mean(known)) if known else None
+
+    confidence = {domain: mean([look.raw[domain] for look in seen]) for domain in domains}
+    estimate_db = {domain: mean([look.score[domain] for look in seen]) for domain in domains}
+    known = {domain: value for domain, value in estimate_db.items() if value is not None}
+    judged = sum(any(value is not None for value in look.score.values()) for look in seen)
+    return Score(confidence, estimate_db, max(known, key=known.__getitem__, default=None), judged, seen)

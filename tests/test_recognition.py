@@ -1,0 +1,85 @@
+"""Choosing by way of the domain: what is fitted is found, and what is written is what the monitor computes."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from test_calibrate import DOMAINS, NAMES, PLAIN, make_table
+
+from export.gather import Table
+from export.recognition_fit import cross_validated, estimates, fit
+from streamsep.models.manifest import Calibrations, Recognition
+from streamsep.monitor import calibration
+
+KNOWN = {
+    "measures": ["music.silhouette", "noise.silhouette"], "centre": [0.0, 0.5], "scale": [1.0, 2.0],
+    "weights": {"music": [1.0, 0.0], "noise": [0.0, 1.0]}, "bias": {"music": 0.0, "noise": 0.0},
+    "gains_db": {"music": 5.0, "noise": -1.0}, "error_db": 1.0,
+}  # fmt: skip
+
+
+def telling(seed: int) -> Table:
+    """A table whose mean embeddings tell the domains apart."""
+    table = make_table(seed)
+    measures = table.measures.copy()
+    for model in range(len(DOMAINS)):
+        measures[:, :, model, NAMES.index("mean_0")] += 4.0 * (table.truth == model)[:, None]
+    return replace(table, measures=measures)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 1000))
+def test_what_was_fitted_is_what_the_monitor_computes(seed: int) -> None:
+    table = make_table(seed, 30)
+    found = fit(table, 0.1)
+    maps = {domain: Calibrations(own=PLAIN, recognition=known) for domain, known in found.items()}
+    expected = estimates(table, found)
+    for look in np.ndindex(expected.shape[:2]):
+        values = [dict(zip(NAMES, row.tolist(), strict=True)) for row in table.measures[look]]
+        measures = dict(zip(DOMAINS, values, strict=True))
+        assert list(calibration.estimates_by_name(maps, measures).values()) == pytest.approx(expected[look].tolist())
+        known = {f"{domain}.{name}": value for domain, each in measures.items() for name, value in each.items()}
+        assert sum(calibration.likely(found["music"], known).values()) == pytest.approx(1)
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 1000))
+def test_domains_that_can_be_told_apart_are(seed: int) -> None:
+    table = telling(seed)
+    figures = np.eye(len(DOMAINS))[table.truth] * 10.0 - 5.0  # every model is right for its own domain only
+    found = cross_validated(replace(table, si_sdri_db=figures), 0.01)[table.listed]
+    assert np.mean(found.argmax(-1) == table.truth[table.listed][:, None]) > 0.85
+
+
+def test_it_is_used_in_a_bank_of_just_its_domains() -> None:
+    both = Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN))
+    assert calibration.in_use(both, ["noise", "music"]) is both.recognition
+    for bank in (["noise"], ["noise", "music", "speech"]):
+        assert calibration.in_use(both, bank) is both.own
+    assert calibration.names_needed(dict.fromkeys(("noise", "music"), both)) == {"silhouette"}
+
+
+def test_without_a_measure_it_needs_there_is_no_decision() -> None:
+    maps = dict.fromkeys(("noise", "music"), Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN)))
+    said = calibration.estimates_by_name(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}})
+    assert said == pytest.approx({"noise": 5.0, "music": 5.0})
+    assert calibration.estimates_by_name(maps, {"noise": {"silhouette": 0.5}, "music": {}}) == dict.fromkeys(maps)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"centre": [0.0]}, "centre must be 2 numbers, one a measure, got 1"),
+        ({"weights": {"music": [1.0], "noise": [0.0, 1.0]}}, r"weights\.music must be 2 numbers"),
+        ({"bias": {"music": 0.0}}, r"bias must be of the domains \['music', 'noise'\], got \['music'\]"),
+        ({"gains_db": {"music": 0.0, "birds": 1.0}}, "gains_db must be of the domains"),
+        ({"measures": ["silhouette", "noise.silhouette"]}, r"measures must be DOMAIN\.NAME, got 'silhouette'"),
+        ({"scale": [1.0, 0.0]}, "greater than 0"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(change: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        Recognition.model_validate(KNOWN | change)
