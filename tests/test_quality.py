@@ -36,6 +36,12 @@ MINIMUM_SI_SDRI_DB = {"noise": 3.3, "music": 4.7, "speech": 0.2, "environment": 
 TALKERS_S = [(0, 0.5, 3.8), (0, 6.9, 8.3)], [(0, 4.2, 6.9), (0, 8.5, 10.3)]  # the woman, and the man
 
 SCENE = bundled_scene()
+SLOTS = {
+    "noise": ("speech", "noise"),
+    "music": ("vocals", "accompaniment"),
+    "speech": ("talker-1", "talker-2"),
+    "environment": ("event-1", "event-2"),
+}
 
 
 def scene_of(domain: str) -> tuple[Segment, np.ndarray]:
@@ -191,13 +197,14 @@ def test_only_speech_is_graded_and_only_what_all_slots_have_has_a_mean() -> None
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """A list of one mixture a domain, cut out of the bundled scene."""
+    """A list of one mixture a domain."""
     with open(tmp_path / "mixtures.csv", "w", newline="") as file:
         table = csv.writer(file)
         table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
         for domain in MINIMUM_SI_SDRI_DB:
-            for slot, source in enumerate(scene_of(domain)[1]):
-                files.write(tmp_path / f"{domain}-{slot}.wav", source[RATE : RATE + LENGTH], RATE)
+            for slot, source in enumerate(sources_of(domain)):
+                start = RATE if len(source) >= RATE + LENGTH else 0
+                files.write(tmp_path / f"{domain}-{slot}.wav", source[start : start + LENGTH], RATE)
                 table.writerow([f"{domain}-0", domain, "test", slot, f"{domain}-{slot}.wav", 0, LENGTH, 1.0])
     return tmp_path
 
@@ -214,7 +221,7 @@ def test_the_command_measures_every_model_of_the_bank(data: Path) -> None:
     figures = json.loads((data / "figures.json").read_text())
     assert set(figures) == {
         f"{domain}.test.int8.{slot}{figure}"
-        for domain, slots in (("noise", ("speech", "noise")), ("music", ("vocals", "accompaniment")))
+        for domain, slots in SLOTS.items()
         for slot in ("", *(f"{name}." for name in slots))
         for figure in ("si_sdr_db", "si_sdri_db")
     }
