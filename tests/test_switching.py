@@ -33,10 +33,11 @@ class AppliedMasks:
         self._apply(spectrum, mask, out)
 
 
-def totals(separator: Recorder, gains_db: list[float]) -> Array:
-    """(hops, bins): the weighted sum of what it gave."""
+def totals(separator: Recorder, gains_db: list[float], order: list[int] | None = None) -> Array:
+    """(hops, bins): the weighted sum of what it gave; order: the source of each slot."""
     gains = 10 ** (np.array(gains_db) / 20)
-    return np.tensordot(np.stack(separator.masks), gains, (1, 0))
+    masks = np.stack(separator.masks)
+    return np.tensordot(masks if order is None else masks[:, order], gains, (1, 0))
 
 
 def switched(engine: Engine, sound: Block, at: int, domain: str = "b") -> tuple[Block, Block]:
@@ -87,7 +88,7 @@ def test_during_a_fade_every_applied_mask_lies_between_the_two(seed: int, at: in
         engine.select("b")
         engine.process(sound[at * HOP :])
     masks = np.stack(applied.masks)
-    first, second = totals(old, gains), totals(new, gains)
+    first, second = totals(old, gains), totals(new, gains, engine._hand_over.active.order)
     begin, end = at + warm_up, at + warm_up + fade
     np.testing.assert_allclose(masks[:begin], first[:begin], rtol=0, atol=1e-12)
     np.testing.assert_allclose(masks[end:], second[end - at :], rtol=0, atol=1e-12)  # it was first asked at `at`
