@@ -1,9 +1,12 @@
 """The chimera network: one causal recurrent trunk, a mask head and a deep clustering head (Luo et al. 2017).
 
-Two trunks. `lstm`: a stack of LSTM layers, as in the deep clustering papers. `grouped`: the features are brought to
+Three trunks. `lstm`: a stack of LSTM layers, as in the deep clustering papers. `grouped`: the features are brought to
 the layers' size, and each layer is several narrow LSTMs side by side, whose outputs are shuffled so that each hears
 all of them a layer later (Gao et al. 2018). With G groups a layer has a G-th of the weights, but not of the time: to
-the runtime every LSTM costs some microseconds of its own.
+the runtime every LSTM costs some microseconds of its own. `bands`: the spectrum is cut into bands, and each layer is
+one narrow LSTM that runs over every band with the same weights, the bands being its batch, then a bottleneck through
+which the bands hear each other (after the band-split network of Luo & Yu 2023, whose second direction, over the
+bands, is recurrent; a bottleneck costs a hop less). What is learnt of a harmonic in one band is known in all.
 """
 
 import math
@@ -19,9 +22,9 @@ FRAMES_PER_S = 250.0
 LEVEL_TIME_S = 1.0  # how long the running level remembers
 # What is left of it after a frame: a float32, so that the graphs, which know no other numbers, forget alike.
 KEEP = float(np.float32(math.exp(-1 / (LEVEL_TIME_S * FRAMES_PER_S))))
-TRUNKS = ("lstm", "grouped")
+TRUNKS = ("lstm", "grouped", "bands")
 
-Memory = list[tuple[Tensor, Tensor]]  # hidden and cell, (1, batch, units) each, of LSTMs side by side
+Memory = list[tuple[Tensor, Tensor]]  # hidden and cell, (1, batch, units) each, of LSTMs one by one
 
 
 @dataclass(frozen=True)
@@ -34,23 +37,34 @@ class Shape:
     layers: int = 2
     dims: int = 20
     trunk: str = "lstm"
-    groups: int = 1  # LSTMs side by side in a layer, each of a part of `hidden`
+    groups: int = 1  # LSTMs side by side in a layer, each of a part of `hidden`; or bands, each of `hidden`
 
     def __post_init__(self) -> None:
         if self.trunk not in TRUNKS:
             raise ValueError(f"trunk: should be one of {list(TRUNKS)}, got {self.trunk!r}")
         if self.trunk == "lstm" and self.groups != 1:
             raise ValueError(f"groups: should be 1, for the trunk 'lstm' has none, got {self.groups}")
-        if self.groups < 1 or self.hidden % self.groups:
+        if self.trunk == "grouped" and (self.groups < 1 or self.hidden % self.groups):
             raise ValueError(f"groups: should divide hidden ({self.hidden}), got {self.groups}")
+        if self.trunk == "bands" and (self.groups < 2 or (self.bins - 1) % self.groups or self.band_bins % 2):
+            wanted = f"should cut {self.bins - 1} bins into two or more bands of an even number of bins"
+            raise ValueError(f"groups: {wanted}, got {self.groups}")
+
+    @property
+    def band_bins(self) -> int:
+        """Bins in a band; the topmost bin of all, at half the sample rate, is the last band's one more."""
+        return (self.bins - 1) // self.groups
 
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of everything the network remembers between frames, as in the exported graphs.
 
-        (recurrent operators, 1, units): what these operators of ONNX take and give, for any other shape would cost
-        operators in every hop.
+        (recurrent operators, 1 or bands, units): what these operators of ONNX take and give, for any other shape
+        would cost operators in every hop. Bands are their batch.
         """
-        units = self.layers * self.groups, 1, self.hidden // self.groups
+        if self.trunk == "bands":
+            units = self.layers, self.groups, self.hidden
+        else:
+            units = self.layers * self.groups, 1, self.hidden // self.groups
         return {"level": (1, 1, 2), "lstm_hidden": units, "lstm_cell": units}
 
 
@@ -72,6 +86,41 @@ class GroupedLayer(nn.Module):
         return self.norm(x + shuffled), list(after)
 
 
+class BandEntry(nn.Module):
+    """Features cut into bands: each sees its own bins and half a band on either side, by the same weights, and learns
+    where it lies."""
+
+    def __init__(self, bins: int, width: int, bands: int, hidden: int) -> None:
+        super().__init__()
+        self.before, self.after = width // 2, (bands + 1) * width - width // 2 - bins
+        self.conv = nn.Conv1d(1, hidden, 2 * width, width)
+        self.place = nn.Parameter(torch.zeros(bands, hidden))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, frames, bins) -> (frames, batch * bands, hidden)."""
+        frames_first = nn.functional.pad(x, (self.before, self.after)).transpose(0, 1)
+        bands = self.conv(frames_first.flatten(0, 1)[:, None]).transpose(1, 2)  # (frames * batch, bands, hidden)
+        return (bands + self.place).reshape(len(frames_first), -1, bands.shape[-1])
+
+
+class BandLayer(nn.Module):
+    """One LSTM over every band, then a bottleneck in which they meet; both add to what they were given."""
+
+    def __init__(self, bands: int, hidden: int) -> None:
+        super().__init__()
+        self.lstm_norm, self.lstm = nn.LayerNorm(hidden), nn.LSTM(hidden, hidden)
+        self.meet_norm = nn.LayerNorm(hidden)
+        self.gather = nn.Linear(bands * hidden, 2 * hidden)
+        self.spread = nn.Linear(2 * hidden, bands * hidden)
+
+    def forward(self, x: Tensor, before: Memory) -> tuple[Tensor, Memory]:
+        """(frames, batch * bands, hidden), one entry -> the same."""
+        new, after = self.lstm(self.lstm_norm(x), before[0])
+        x = x + new
+        together = self.meet_norm(x).view(len(x), -1, self.gather.in_features)
+        return x + self.spread(torch.relu(self.gather(together))).view(x.shape), [after]
+
+
 class Chimera(nn.Module):
     """Spectrum in, masks and embeddings out, causal; every method takes (batch, frames, ...) and a state."""
 
@@ -86,14 +135,18 @@ class Chimera(nn.Module):
         if shape.trunk == "grouped":
             self.entry = nn.Sequential(nn.Linear(shape.bins, shape.hidden), nn.LayerNorm(shape.hidden))
             self.trunk = nn.ModuleList(GroupedLayer(shape.hidden, shape.groups) for _ in range(shape.layers))
+        elif shape.trunk == "bands":
+            self.entry = BandEntry(shape.bins, shape.band_bins, shape.groups, shape.hidden)
+            self.trunk = nn.ModuleList(BandLayer(shape.groups, shape.hidden) for _ in range(shape.layers))
         else:
             self.entry = nn.Sequential()
             self.trunk = nn.ModuleList(
                 nn.LSTM(shape.bins if layer == 0 else shape.hidden, shape.hidden, batch_first=True)
                 for layer in range(shape.layers)
             )
-        self.mask_head = nn.Linear(shape.hidden, shape.sources * shape.bins)
-        self.embedding_head = nn.Linear(shape.hidden, shape.bins * shape.dims)
+        width = shape.band_bins if shape.trunk == "bands" else shape.bins  # bins that a head has to do with at once
+        self.mask_head = nn.Linear(shape.hidden, shape.sources * width)
+        self.embedding_head = nn.Linear(shape.hidden, width * shape.dims)
         for lstm in self.modules():
             if isinstance(lstm, nn.LSTM):  # remember by default: forget gates start open
                 bias = lstm.get_parameter("bias_ih_l0")
@@ -123,28 +176,47 @@ class Chimera(nn.Module):
         return (relative - self.feature_mean) / self.feature_scale, levels[:, None, -1:].float()
 
     def forward(self, spectrum: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
-        """(batch, frames, bins, 2), state -> trunk output (batch, frames, hidden), next state."""
+        """(batch, frames, bins, 2), state -> trunk output, next state.
+
+        The output is (batch, frames, hidden), or (batch, frames, bands, hidden) where there are bands.
+        """
         x, level = self.features(spectrum, state["level"])
         x = self.entry(x)
-        hidden, cell = (state[name].permute(1, 2, 0, 3) for name in ("lstm_hidden", "lstm_cell"))
-        before: Memory = [(h.contiguous(), c.contiguous()) for h, c in zip(hidden, cell, strict=True)]
+        # (batch, operators, bands or 1, units) -> for each operator (1, batch * bands, units)
+        hidden, cell = (state[name].transpose(0, 1).flatten(1, 2)[:, None] for name in ("lstm_hidden", "lstm_cell"))
+        before: Memory = list(zip(hidden, cell, strict=True))
         after: Memory = []
-        for first, layer in zip(range(0, len(before), self.shape.groups), self.trunk, strict=True):
-            if isinstance(layer, GroupedLayer):
-                x, last = layer(x, before[first : first + self.shape.groups])
-                after += last
-            else:
-                x, memory = layer(x, before[first])
+        for number, layer in enumerate(self.trunk):
+            if isinstance(layer, nn.LSTM):
+                x, memory = layer(x, before[number])
                 after.append(memory)
-        hidden, cell = (torch.stack(value).permute(2, 0, 1, 3) for value in zip(*after, strict=True))
+            else:
+                each = len(before) // len(self.trunk)
+                x, last = layer(x, before[number * each : (number + 1) * each])
+                after += last
+        if self.shape.trunk == "bands":
+            x = x.unflatten(1, (-1, self.shape.groups)).transpose(0, 1)
+        shape = self.shape.state_shapes()["lstm_hidden"]
+        hidden, cell = (
+            torch.cat(value).view(shape[0], -1, *shape[1:]).transpose(0, 1) for value in zip(*after, strict=True)
+        )
         return x, {"level": level, "lstm_hidden": hidden, "lstm_cell": cell}
 
     def masks(self, trunk: Tensor) -> Tensor:
-        """(batch, frames, hidden) -> (batch, frames, sources, bins), in [0, 1], adding up to 1 over the sources."""
-        logits = self.mask_head(trunk).unflatten(-1, (self.shape.sources, self.shape.bins))
-        return torch.softmax(logits.float(), dim=-2)
+        """What `forward` gave -> (batch, frames, sources, bins), in [0, 1], adding up to 1 over the sources."""
+        logits = self.mask_head(trunk).float().unflatten(-1, (self.shape.sources, -1))
+        if self.shape.trunk == "bands":  # (batch, frames, bands, sources, bins of a band)
+            logits = top_bin_too(logits.transpose(2, 3).flatten(3), -1)
+        return torch.softmax(logits, dim=-2)
 
     def embeddings(self, trunk: Tensor) -> Tensor:
-        """(batch, frames, hidden) -> (batch, frames, bins, dims), unit norm."""
-        raw = torch.tanh(self.embedding_head(trunk).float()).unflatten(-1, (self.shape.bins, self.shape.dims))
+        """What `forward` gave -> (batch, frames, bins, dims), unit norm."""
+        raw = torch.tanh(self.embedding_head(trunk).float()).unflatten(-1, (-1, self.shape.dims))
+        if self.shape.trunk == "bands":
+            raw = top_bin_too(raw.flatten(2, 3), -2)
         return raw / raw.square().sum(-1, keepdim=True).clamp_min(1e-12).sqrt()
+
+
+def top_bin_too(bands: Tensor, axis: int) -> Tensor:
+    """The bins of all bands and the last of them once more: the bin at half the sample rate does as its neighbour."""
+    return torch.cat([bands, bands.narrow(axis, -1, 1)], axis)

@@ -23,7 +23,7 @@ from onnxruntime.quantization import QuantType, quantize_dynamic
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from torch import nn
 
-from export.networks import FLOOR, KEEP, SILENCE, Chimera, GroupedLayer
+from export.networks import FLOOR, KEEP, SILENCE, BandLayer, Chimera, GroupedLayer
 from export.recipe import Recipe
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
@@ -143,9 +143,8 @@ def add_norm(graph: Graph, name: str, x: str, norm: nn.LayerNorm) -> str:
 
 
 def add_trunk(graph: Graph, net: Chimera) -> str:
-    """(frames, 1, hidden)."""
+    """(frames, 1, hidden), or (frames, bands, hidden)."""
     x = add_features(graph, net)
-    width = graph.ints("width", [-1, 1, net.shape.hidden])
     numbers = range(net.shape.state_shapes()["lstm_hidden"][0])
     for name in ("hidden", "cell"):
         graph.add_many("Split", f"state.lstm_{name}", names=[f"{name}.{number}" for number in numbers], axis=0)
@@ -154,9 +153,15 @@ def add_trunk(graph: Graph, net: Chimera) -> str:
         entry, norm = net.entry
         x = add_linear(graph, "entry", x, values(entry.weight) * scale, values(entry.bias))
         x = add_norm(graph, "entry.norm", x, norm)
+        width = graph.ints("width", [-1, 1, net.shape.hidden])
         for number, layer in enumerate(net.trunk):
             x = add_grouped(graph, number, x, layer, width)
+    elif net.shape.trunk == "bands":
+        x = add_bands(graph, net, graph.add("Mul", x, graph.floats("scale", scale)))
+        for number, layer in enumerate(net.trunk):
+            x = add_band_layer(graph, number, x, layer)
     else:
+        width = graph.ints("width", [-1, 1, net.shape.hidden])
         for number, layer in enumerate(net.trunk):
             x = graph.add("Reshape", add_lstm(graph, number, x, layer, 1.0 if number else scale), width)
     for name in ("hidden", "cell"):
@@ -179,25 +184,70 @@ def add_grouped(graph: Graph, number: int, x: str, layer: GroupedLayer, width: s
     return add_norm(graph, f"norm.{number}", total, layer.norm)
 
 
+def add_bands(graph: Graph, net: Chimera, x: str) -> str:
+    """(frames, 1, bins) -> (frames, bands, hidden)."""
+    entry, width = net.entry, net.shape.band_bins
+    weight = graph.floats("entry.weight", values(entry.conv.weight))
+    pads = [entry.before, entry.after]
+    bands = graph.add("Conv", x, weight, kernel_shape=[2 * width], strides=[width], pads=pads)
+    place = graph.floats("entry.place", values(entry.place) + values(entry.conv.bias))
+    return graph.add("Add", graph.add("Transpose", bands, perm=[0, 2, 1]), place)
+
+
+def add_band_layer(graph: Graph, number: int, x: str, layer: BandLayer) -> str:
+    """(frames, bands, hidden) -> the same, of layer `number`; the bands are the batch of its LSTM."""
+    hidden, joined = layer.lstm.hidden_size, layer.gather.in_features
+    bands = graph.ints("bands", [-1, joined // hidden, hidden])
+    new = add_lstm(graph, number, add_norm(graph, f"norm.{number}", x, layer.lstm_norm), layer.lstm)
+    x = graph.add("Add", x, graph.add("Reshape", new, bands))
+    meeting = graph.add(
+        "Reshape", add_norm(graph, f"meet.{number}", x, layer.meet_norm), graph.ints("joined", [-1, 1, joined])
+    )
+    gathered = add_linear(graph, f"gather.{number}", meeting, values(layer.gather.weight), values(layer.gather.bias))
+    heard = graph.add("Relu", gathered)
+    spread = add_linear(graph, f"spread.{number}", heard, values(layer.spread.weight), values(layer.spread.bias))
+    return graph.add("Add", x, graph.add("Reshape", spread, bands))
+
+
+def add_top_bin(graph: Graph, x: str, axis: int) -> str:
+    """Three axes: the bins of all bands on this one -> once more the last of them (`export.networks.top_bin_too`)."""
+    ends = [0] * 6
+    ends[3 + axis] = 1
+    return graph.add("Pad", x, graph.ints("top", ends), mode="edge")
+
+
 def add_masks(graph: Graph, net: Chimera, x: str) -> None:
     """(frames, sources, bins). Those of two sources depend on the difference of the logits alone: half the weights,
     and no softmax."""
     weight, bias = values(net.mask_head.weight), values(net.mask_head.bias)
-    sources, bins = net.shape.sources, net.shape.bins
+    sources, bands = net.shape.sources, net.shape.trunk == "bands"
+    width = len(bias) // sources
     if sources == 2:
-        difference = add_linear(graph, "head", x, weight[:bins] - weight[bins:], bias[:bins] - bias[bins:])
+        difference = add_linear(graph, "head", x, weight[:width] - weight[width:], bias[:width] - bias[width:])
+        if bands:
+            difference = graph.add("Reshape", difference, graph.ints("bins", [-1, 1, net.shape.bins - 1]))
+            difference = add_top_bin(graph, difference, 2)
         graph.add("Sigmoid", graph.add("Mul", difference, graph.floats("signs", [[1], [-1]])), name="masks")
+        return
+    logits = add_linear(graph, "head", x, weight, bias)
+    if bands:
+        logits = graph.add("Reshape", logits, graph.ints("by.band", [-1, net.shape.groups, sources, width]))
+        logits = graph.add("Transpose", logits, perm=[0, 2, 1, 3])
+        logits = graph.add("Reshape", logits, graph.ints("slots", [-1, sources, net.shape.bins - 1]))
+        logits = add_top_bin(graph, logits, 2)
     else:
-        logits = add_linear(graph, "head", x, weight, bias)
-        logits = graph.add("Reshape", logits, graph.ints("slots", [-1, sources, bins]))
-        graph.add("Softmax", logits, axis=1, name="masks")
+        logits = graph.add("Reshape", logits, graph.ints("slots", [-1, sources, width]))
+    graph.add("Softmax", logits, axis=1, name="masks")
 
 
 def add_embeddings(graph: Graph, net: Chimera, x: str) -> None:
     """(frames, bins, dims), unit norm."""
     weight, bias = values(net.embedding_head.weight), values(net.embedding_head.bias)
+    bands = net.shape.trunk == "bands"
     raw = graph.add("Tanh", add_linear(graph, "head", x, weight, bias))
-    raw = graph.add("Reshape", raw, graph.ints("points", [-1, net.shape.bins, net.shape.dims]))
+    raw = graph.add("Reshape", raw, graph.ints("points", [-1, net.shape.bins - bands, net.shape.dims]))
+    if bands:
+        raw = add_top_bin(graph, raw, 1)
     norm = graph.add("Max", graph.add("ReduceL2", raw, axes=[2]), graph.floats("least", 1e-6))
     graph.add("Div", raw, norm, name="embeddings")
 

@@ -32,7 +32,7 @@ from streamsep.models.manifest import FORMAT, Manifest
 
 BUDGET_US = 100  # that a hop may take
 CHECKPOINTS = ("best.pt", "last.pt")  # the first that a run has is measured
-COLOURS = {"lstm": "#2a788e", "grouped": "#de4968"}
+COLOURS = {"lstm": "#2a788e", "grouped": "#de4968", "bands": "#8c2981"}
 # Where a label may be, best first: points from its point, and which of its edges is there.
 PLACES = (
     (-6, 6, "right", "bottom"),

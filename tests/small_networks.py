@@ -1,4 +1,4 @@
-"""Untrained chimera networks of any small size, with either trunk, and their checkpoints."""
+"""Untrained chimera networks of any small size, with any trunk, and their checkpoints."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -25,8 +25,11 @@ def shapes(draw: st.DrawFn, bins: int = 33, most_sources: int = 2) -> Shape:
     With fewer units or dimensions, all of them are close to 0 now and then, and rounding alone decides.
     """
     trunk = draw(st.sampled_from(TRUNKS))
-    groups = 1 if trunk == "lstm" else draw(st.integers(1, 3))
-    hidden = groups * draw(st.integers(-(-6 // groups), 12 // groups))
+    if trunk == "bands":
+        groups, hidden = draw(st.sampled_from([2, 4, 8])), draw(st.integers(6, 12))
+    else:
+        groups = 1 if trunk == "lstm" else draw(st.integers(1, 3))
+        hidden = groups * draw(st.integers(-(-6 // groups), 12 // groups))
     sources, layers, dims = draw(st.integers(2, most_sources)), draw(st.integers(1, 3)), draw(st.integers(12, 24))
     return Shape(bins, sources, hidden, layers, dims, trunk=trunk, groups=groups)
 

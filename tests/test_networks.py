@@ -11,7 +11,7 @@ from torch import Tensor, nn
 import streamsep
 from export.corpus import RATE
 from export.frontend import FrontEnd
-from export.networks import Chimera, GroupedLayer, Shape
+from export.networks import BandEntry, BandLayer, Chimera, GroupedLayer, Shape
 from export.parity import speech_like
 from streamsep.evaluation.metrics import si_sdr_db
 
@@ -134,6 +134,33 @@ def test_groups_hear_one_another_a_layer_later() -> None:
     assert moved[1].all()
 
 
+def test_a_band_hears_half_a_band_on_either_side_at_once_and_all_bands_after_they_met() -> None:
+    torch.manual_seed(0)
+    entry, layer = BandEntry(33, 8, 4, 6), BandLayer(4, 6)
+    x = torch.randn(2, 5, 33)
+    for bin_, hearing in ((0, {0}), (9, {0, 1}), (14, {1, 2}), (31, {3}), (32, {3})):
+        other = x.clone()
+        other[1, :, bin_] += 1
+        bands, others = entry(x), entry(other)  # (5, 2 * 4, 6)
+        moved = (bands != others).any(dim=(0, 2))
+        assert set(moved.nonzero()[:, 0].tolist()) == {4 + band for band in hearing}  # of the second example
+        start = [(torch.zeros(1, 8, 6), torch.zeros(1, 8, 6))]
+        met = (layer(bands, start)[0] != layer(others, start)[0]).any(dim=(0, 2))
+        assert met.tolist() == [False] * 4 + [True] * 4
+
+
+def test_what_is_learnt_in_one_band_is_known_in_all() -> None:
+    torch.manual_seed(0)
+    entry, layer = BandEntry(33, 8, 4, 6), BandLayer(4, 6)
+    layer.spread.weight.data.zero_()
+    sound = torch.zeros(1, 5, 33)
+    sound[..., 10:14] = torch.randn(1, 5, 4)
+    start = [(torch.zeros(1, 4, 6), torch.zeros(1, 4, 6))]
+    low, high = (layer(entry(each), start)[0] for each in (sound, sound.roll(8, dims=-1)))
+    places = layer.spread.bias.view(4, 6)  # besides which the bands only differ by where they learnt to lie
+    torch.testing.assert_close((low - places)[:, 1], (high - places)[:, 2])
+
+
 def test_the_weights_of_an_lstm_trunk_have_the_names_that_checkpoints_know() -> None:
     gates = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
     heads = [f"{head}.{name}" for head in ("mask_head", "embedding_head") for name in ("weight", "bias")]
@@ -144,10 +171,13 @@ def test_the_weights_of_an_lstm_trunk_have_the_names_that_checkpoints_know() -> 
 @pytest.mark.parametrize(
     ("wrong", "complaint"),
     [
-        ({"trunk": "transformer"}, r"trunk: should be one of \['lstm', 'grouped'\], got 'transformer'"),
+        ({"trunk": "transformer"}, r"trunk: should be one of \['lstm', 'grouped', 'bands'\], got 'transformer'"),
         ({"groups": 2}, r"groups: should be 1, .* got 2"),
         ({"trunk": "grouped", "groups": 5}, r"groups: should divide hidden \(288\), got 5"),
         ({"trunk": "grouped", "groups": 0}, r"groups: should divide hidden \(288\), got 0"),
+        ({"trunk": "bands", "groups": 12}, r"groups: should cut 256 bins .* even number of bins, got 12"),
+        ({"trunk": "bands", "groups": 256}, r"groups: should cut 256 bins .* even number of bins, got 256"),
+        ({"trunk": "bands", "groups": 1}, r"groups: should cut 256 bins into two or more bands .* got 1"),
     ],
 )
 def test_a_size_that_no_network_has_is_refused(wrong: dict[str, object], complaint: str) -> None:

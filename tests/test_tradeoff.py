@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 from small_networks import NOISE, write_checkpoint
 from tiny_data import make_data, write_list
 
+from export.networks import TRUNKS
 from export.tradeoff import Point, best_for_their_time, main, write
 
 GROUPED = replace(NOISE, trunk="grouped", groups=2, layers=1)
+BANDS = replace(NOISE, trunk="bands", groups=4, layers=1)
 points = st.builds(
     Point,
     run=st.just("a"),
-    trunk=st.sampled_from(["lstm", "grouped"]),
+    trunk=st.sampled_from(TRUNKS),
     layers=st.integers(1, 4),
     hidden=st.integers(1, 400),
     groups=st.integers(1, 4),
@@ -49,19 +51,23 @@ def test_every_run_is_a_point_of_the_picture_and_a_row_of_the_table(
 ) -> None:
     data = make_data(tmp_path / "data")
     write_list(data)
-    for name, recipe in (("stack", NOISE), ("groups", GROUPED)):
+    for name, recipe in (("stack", NOISE), ("groups", GROUPED), ("bands", BANDS)):
         (tmp_path / name).mkdir()
         write_checkpoint(tmp_path / name / "best.pt", recipe)
         (tmp_path / name / "last.pt").write_bytes(b"not looked at")
     out = tmp_path / "pictures" / "tradeoff.png"
-    runs = tmp_path / "stack", tmp_path / "groups"
+    runs = tmp_path / "stack", tmp_path / "groups", tmp_path / "bands"
     run(monkeypatch, *runs, "--data", data, "--domain", "noise", "-o", out)
     assert out.read_bytes().startswith(b"\x89PNG")
     with open(out.with_suffix(".csv"), newline="") as file:
         rows = {row["run"]: row for row in csv.DictReader(file)}
     assert list(next(iter(rows.values()))) == [*(field.name for field in fields(Point)), "best_for_its_time"]
     sizes = {name: [row[key] for key in ("trunk", "layers", "hidden", "groups")] for name, row in rows.items()}
-    assert sizes == {"stack": ["lstm", "2", "8", "1"], "groups": ["grouped", "1", "8", "2"]}
+    assert sizes == {
+        "stack": ["lstm", "2", "8", "1"],
+        "groups": ["grouped", "1", "8", "2"],
+        "bands": ["bands", "1", "8", "4"],
+    }
     for row in rows.values():
         assert -30 < float(row["si_sdri_db"]) < 30
         assert float(row["time_us"]) > 0
