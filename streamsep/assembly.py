@@ -7,8 +7,7 @@ from typing import Any
 
 from streamsep.config import Settings, load_settings
 from streamsep.errors import ConfigError
-from streamsep.models.bank import Bank, look_back_graphs, open_bank
-from streamsep.models.loader import Batch
+from streamsep.models.bank import Bank, look_back_graphs, open_bank, open_look_backs
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.activity import ActivityOptions
 from streamsep.monitor.guardian import Guardian
@@ -37,11 +36,11 @@ def build(
         known = sorted(bank.domains)
         raise ConfigError(f"domain: live, 'auto' needs Linux or macOS; name one of {known}. Files can have it")
     watching = settings.monitor
-    graphs = look_back_graphs(bank)
+    judge = make_judge(settings, {domain: graph.manifest for domain, graph in open_look_backs(bank).items()})
     guardian = Guardian(
         {domain: model.manifest for domain, model in bank.models.items()},
-        graphs,
-        make_judge(settings, {domain: Batch(path).manifest for domain, path in graphs.items()}),
+        look_back_graphs(bank),
+        judge,
         every_s=watching.every_s,
         look_back_s=watching.look_back_s,
         loudest=watching.loudest,
@@ -66,7 +65,7 @@ def build_inline(settings: Settings, rate: int, channels: int) -> tuple[Engine, 
 
 def make_inline(settings: Settings, bank: Bank) -> InlineMonitor:
     """A monitor of this bank that has no process. Raises ConfigError or ModelError."""
-    graphs = {domain: Batch(path) for domain, path in look_back_graphs(bank).items()}
+    graphs = open_look_backs(bank)
     layout = Layout({domain: graph.manifest.states for domain, graph in graphs.items()})
     judge = make_judge(settings, {domain: graph.manifest for domain, graph in graphs.items()})
     watching = settings.monitor

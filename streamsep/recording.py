@@ -135,20 +135,21 @@ class Take:
         sources."""
         if len(self.spans) == 1 and (only := self.spans[0].domain) is not None:
             return dict(zip(names[only], self.slots, strict=False))
-        rate, count = self._engine.rate, len(self._samples)
+        rate, shape = self._engine.rate, self._samples.shape
         result: dict[str, Block] = {}
-        ends = [*(span.start_s for span in self.spans[1:]), 2 * count / rate]
-        times = np.arange(count) / rate
+        ends = [*(span.start_s for span in self.spans[1:]), 2 * shape[0] / rate]
+        fade_s = fade_ms / 1000
         for span, end_s in zip(self.spans, ends, strict=True):
             if span.domain is None:
                 continue
-            fade_s = fade_ms / 1000
-            begun = (times - span.start_s) / fade_s + 1 if span.start_s else np.ones(count)
+            part = slice(max(0, int((span.start_s - fade_s) * rate)), int(end_s * rate) + 1)
+            times = np.arange(shape[0])[part] / rate
+            begun = (times - span.start_s) / fade_s + 1 if span.start_s else np.ones(len(times))
             ended = (times - end_s) / fade_s + 1
             share = (_raised_cosine(begun) - _raised_cosine(ended)).astype(np.float32)
-            weight = share.reshape(-1, *(1,) * (self._samples.ndim - 1))
+            weight = share.reshape(-1, *(1,) * (len(shape) - 1))
             for name, slot in zip(names[span.domain], self.slots, strict=False):
-                result[name] = result.get(name, 0) + weight * slot
+                result.setdefault(name, np.zeros(shape, np.float32))[part] += weight * slot[part]
         return result
 
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from small_bank import make_model
 from strategies import noise
 
 from streamsep.errors import ModelError
-from streamsep.models.bank import ZOO, make_bank, open_bank
+from streamsep.models.bank import ZOO, make_bank, open_bank, open_look_backs
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import Manifest, parse_manifest
 from streamsep.models.subject import hops_of, step_through
@@ -254,6 +255,31 @@ def test_a_bank_without_models_or_with_one_domain_twice_is_refused(tmp_path: Pat
     paths = [make_graph(tmp_path / f"{name}-step-fp32.onnx") for name in "ab"]
     with pytest.raises(ModelError, match=r"domain: b-step-fp32\.onnx and a-step-fp32\.onnx are both 'noise'"):
         make_bank(paths)
+
+
+@pytest.mark.parametrize(
+    ("kind", "other", "complaint"),
+    [
+        (
+            "look-back",
+            {"rename": {"state.mean": "state.level", "next.mean": "next.level"}, "states": {"level": [1, BINS]}},
+            r"states: expected {'mean': \(1, 257\)} to go with 'noise', got {'level': \(1, 257\)}",
+        ),
+        ("look-back", {"synthesis_window": 256}, "front end: expected .*128.* got .*256"),
+        ("step", {}, "graph: expected look-back to go with 'noise', got step"),
+    ],
+)
+def test_a_look_back_graph_that_cannot_hand_over_to_its_model_is_named(
+    tmp_path: Path, kind: str, other: dict[str, Any], complaint: str
+) -> None:
+    bank = make_bank([make_graph(tmp_path / "noise-step.onnx", domain="noise")])
+    with pytest.raises(ModelError, match=r"noise-look-back\.onnx: no such file"):
+        open_look_backs(bank)
+    path = make_graph(tmp_path / "noise-look-back.onnx", "look-back", domain="noise")
+    assert open_look_backs(bank)["noise"].manifest == read_manifest(path)
+    make_graph(path, kind, domain="noise", **other)
+    with pytest.raises(ModelError, match=rf"noise-look-back\.onnx: {complaint}"):
+        open_look_backs(bank)
 
 
 def test_the_files_of_the_zoo_are_named_for_what_they_are() -> None:

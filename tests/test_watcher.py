@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from graphs import BINS, make_graph
 from judges import Ill, count
 from watched import (
     Sound,
@@ -125,19 +124,6 @@ def test_it_is_started_later_and_later_but_for_ever(folder: Path, monkeypatch: p
     assert said[-1].endswith("9 times in a row; it is tried again every 30 s, the domain stays")
     assert guardian.health.status == said[-1]
     guardian.close()
-
-
-def test_a_model_that_cannot_be_handed_over_to_is_named(folder: Path, tmp_path: Path) -> None:
-    paths = look_back_graphs(folder)
-    paths["noise"] = make_graph(
-        tmp_path / "other.onnx",
-        "look-back",
-        rename={"state.mean": "state.level", "next.mean": "next.level"},
-        states={"level": [1, BINS]},
-    )
-    with nothing_left(), Guardian(manifests(folder), paths, count) as guardian:
-        wait(lambda: "died" in guardian.health.status)
-        assert "other.onnx: states: the step graph has {'mean': (1, 257)}" in guardian.health.status
 
 
 def test_a_watcher_that_is_too_slow_is_counted(folder: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from streamsep.config import Method
 from streamsep.errors import ConfigError, ModelError
 from streamsep.models.clustered import open_clustered
-from streamsep.models.loader import open_model
+from streamsep.models.loader import Batch, open_model
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.stft import FrontEnd
@@ -53,6 +53,23 @@ def look_back_graphs(bank: Bank) -> dict[str, Path]:
             raise ModelError(f"{path}: no such file; to choose by itself the bank needs it beside {model.path.name}")
         paths[domain] = path
     return paths
+
+
+def open_look_backs(bank: Bank) -> dict[str, Batch]:
+    """The same, opened. Raises ModelError also when one is no look-back graph, or could not hand its state over: when
+    its front end or its states are not those of the step graph beside it."""
+    opened = {}
+    for domain, path in look_back_graphs(bank).items():
+        graph, model = Batch(path), bank.models[domain].manifest
+        for field, wanted, found in (
+            ("graph", "look-back", graph.manifest.graph),
+            ("front end", model.front_end, graph.manifest.front_end),
+            ("states", model.states, graph.manifest.states),
+        ):
+            if wanted != found:
+                raise ModelError(f"{path}: {field}: expected {wanted} to go with {model.domain!r}, got {found}")
+        opened[domain] = graph
+    return opened
 
 
 def bank_folder(bank: str) -> Path:

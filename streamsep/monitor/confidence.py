@@ -4,7 +4,6 @@ separates. Pure functions; confidence = silhouette x posterior strength (Liu, Se
 In every function, `points` are the embeddings of the loud time-frequency bins of a look back, (points, dims).
 """
 
-import math
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 
@@ -48,22 +47,20 @@ class Measures:
 ALL = tuple(field.name for field in fields(Measures))
 
 
-def loudest(magnitudes: ArrayLike, share: float = 0.01) -> NDArray[np.int64]:
-    """The loudest bins of a look back: (points, 2), frame and bin, in the order of time.
+def loudest(magnitudes: ArrayLike, count: int) -> NDArray[np.int64]:
+    """Which of these time-frequency bins are the `count` loudest, in ascending order; of equals the first.
 
-    magnitudes: (frames, bins), at least 0, on any scale. share: of all bins, above 0 to 1; rounded up. Silent bins
-    and those that are not finite are never among them: of silence there are (0, 2).
+    magnitudes: (points,), at least 0, on any scale. Silent bins and those that are not finite are never among them:
+    of silence there are none.
     """
-    given = np.asarray(magnitudes)
-    loudness = np.where(np.isfinite(given), given, 0).ravel()
-    count = min(math.ceil(share * loudness.size), int(np.count_nonzero(loudness > 0)))
+    loudness = np.nan_to_num(np.asarray(magnitudes), nan=0.0, posinf=0.0)
+    count = min(count, int(np.count_nonzero(loudness > 0)))
     if count == 0:
-        return np.zeros((0, 2), np.int64)
+        return np.zeros(0, np.int64)
     least = np.partition(loudness, -count)[-count]
     louder = np.flatnonzero(loudness > least)
     as_loud = np.flatnonzero(loudness == least)[: count - len(louder)]
-    chosen = np.sort(np.concatenate([louder, as_loud]))
-    return np.stack(np.unravel_index(chosen, given.shape), axis=1)
+    return np.sort(np.concatenate([louder, as_loud]))
 
 
 def drawn(points: int, most: int) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from streamsep.arrays import State
 from streamsep.errors import ConfigError, ModelError
 from streamsep.models.loader import Batch
+from streamsep.monitor.confidence import loudest
 from streamsep.realtime.stft import Analysis
 
 PIECES = 8  # of a look back: it is forgotten piece by piece
@@ -121,7 +122,7 @@ class Watch:
             return {name: LookBack(np.zeros((0, size), np.float32), nothing, 0) for name, size in dims.items()}
         frames = sum(len(piece.samples) for piece in self._pieces)
         magnitudes = np.concatenate([piece.magnitudes for piece in self._pieces])
-        loud = _loudest(magnitudes, self._points(frames))
+        loud = loudest(magnitudes, self._points(frames))
         magnitudes = magnitudes[loud]
         return {
             domain: LookBack(
@@ -150,7 +151,7 @@ class Watch:
         for at, hop in enumerate(samples):
             spectrum[at] = self._analysis.process(hop[None])[0]
         magnitudes = np.abs(spectrum).reshape(-1)
-        loud = _loudest(magnitudes, self._points(self.frames))
+        loud = loudest(magnitudes, self._points(self.frames))
         return Piece(samples, spectrum, loud, magnitudes[loud])
 
     def _run(self, domains: Iterable[str]) -> None:
@@ -164,10 +165,3 @@ class Watch:
         spare = sum(len(piece.samples) for piece in self._pieces) - self.frames
         while spare > 0 and len(self._pieces[0].embeddings) == len(self._graphs):
             spare -= len(self._pieces.pop(0).samples)
-
-
-def _loudest(magnitudes: Floats, count: int) -> NDArray[np.intp]:
-    """The indices of the `count` largest that are above 0, in ascending order; of equals the first. The same choice
-    as that of `confidence.loudest`."""
-    count = min(count, int(np.count_nonzero(magnitudes > 0)))
-    return np.sort(np.argsort(-magnitudes, kind="stable")[:count])

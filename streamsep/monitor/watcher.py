@@ -13,7 +13,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from streamsep.errors import ModelError
 from streamsep.models.loader import Batch
 from streamsep.monitor.look_back import Judge, Judgement, Moment, Watch
 from streamsep.monitor.shared import BoardWriter, Layout, open_block
@@ -90,21 +89,6 @@ class Watcher:
         return len(samples)
 
 
-def open_graphs(plan: Plan) -> dict[str, Batch]:
-    """Look-back graphs by domain. Raises ModelError when one is no such thing, or when its front end or its states
-    are not those of the model that it would hand over to."""
-    opened = {domain: Batch(path) for domain, path in plan.graphs.items()}
-    for domain, graph in opened.items():
-        both = {
-            "front end": (plan.front_end, graph.manifest.front_end),
-            "states": (plan.layout.shapes[domain], graph.manifest.states),
-        }
-        for field, (wanted, found) in both.items():
-            if wanted != found:
-                raise ModelError(f"{plan.graphs[domain]}: {field}: the step graph has {wanted}, this one {found}")
-    return opened
-
-
 def serve(plan: Plan) -> None:
     """The life of the process."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -113,7 +97,7 @@ def serve(plan: Plan) -> None:
     os.nice(NICENESS)
     board = BoardWriter(open_block(plan.board), plan.layout)
     recent = RecentReader(open_block(plan.recent), plan.front_end.hop, plan.hops)
-    watch = Watch(open_graphs(plan), plan.look_back_s, plan.loudest)
+    watch = Watch({domain: Batch(path) for domain, path in plan.graphs.items()}, plan.look_back_s, plan.loudest)
     watcher = Watcher(watch, plan.judge, recent, board)
     due_s = time.monotonic()
     while os.getppid() == plan.guardian:

@@ -69,8 +69,7 @@ class Engine:
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
-                bins = front_end.bins, separator.bins
-                raise ConfigError(f"bins: the front end has {bins[0]}, the separator {name!r} {bins[1]}")
+                raise ConfigError(f"bins: the front end has {front_end.bins}, separator {name!r} {separator.bins}")
         front, hop, length = front_end, front_end.hop, (front_end.window, front_end.synthesis_window, front_end.hop)
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
