@@ -150,18 +150,24 @@ def test_timing_the_stages_does_not_change_the_sound(bank: Path) -> None:
         np.testing.assert_array_equal(timed.process(blocks[0]), plain.process(blocks[0]))
 
 
+def count_calls(engine: streamsep.Engine) -> list[int]:
+    """One number, which from now on goes up with every hop of every model."""
+    calls = [0]
+    for rendering in engine._renderings:
+        inner = rendering.separator.process
+
+        def counted(*arguments: Any, inner: Any = inner) -> Any:
+            calls[0] += 1
+            return inner(*arguments)
+
+        rendering.separator.process = counted
+    return calls
+
+
 def test_in_the_deadline_case_two_models_run_in_every_hop(bank: Path) -> None:
     blocks = as_blocks(lively_noise(2, 16_000, 1), 64)
     with engine_of(bank) as engine:
-        calls = [0]
-        for rendering in engine._renderings:
-            inner = rendering.separator.process
-
-            def counted(*arguments: Any, inner: Any = inner) -> Any:
-                calls[0] += 1
-                return inner(*arguments)
-
-            rendering.separator.process = counted
+        calls = count_calls(engine)
         took = time_deadline_case(engine, blocks, warm_up=10)
         assert took is not None
         assert calls[0] == 10 + 2 * len(took)
@@ -175,15 +181,7 @@ def test_while_one_catches_up_three_graphs_run_in_every_hop_that_is_measured(ban
 
     def make(monitor: Any) -> streamsep.Engine:
         engine = make_engine(chosen, models, 16_000, 1, monitor(models.separators(), 64))
-        calls, hop = [0], engine._hand_over.process
-        for rendering in engine._renderings:
-            inner = rendering.separator.process
-
-            def counted(*arguments: Any, inner: Any = inner) -> Any:
-                calls[0] += 1
-                return inner(*arguments)
-
-            rendering.separator.process = counted
+        calls, hop = count_calls(engine), engine._hand_over.process
 
         def noting(*arguments: Any) -> None:
             before = calls[0]

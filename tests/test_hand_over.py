@@ -8,42 +8,18 @@ from fakes import FRONT, Leaky, Shares
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import channel_counts, noise, rates, seeds
+from told import Told
 
-from streamsep.arrays import Array, Block, Masks, Samples, Spectrum, State
+from streamsep.arrays import Array, Block, Masks, Samples, Spectrum
 from streamsep.errors import ConfigError
 from streamsep.models.subject import hear
-from streamsep.monitor.shared import Board, BoardWriter, Layout
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.engine import Engine, EngineOptions
 from streamsep.realtime.hand_over import OLDEST
-from streamsep.realtime.recent import Recent, RecentReader, recent_size
 
 HOP = FRONT.hop
 GAINS = {"talker-1": 0.0, "talker-2": -20.0, "event": -40.0}
 DOMAINS = "a", "b", "c"
-
-
-class Told:
-    """A monitor that says what a test wants it to say."""
-
-    def __init__(self, *separators: Separator, domains: Sequence[str] = DOMAINS, hops: int = 2000) -> None:
-        shapes = {
-            domain: {name: array.shape for name, array in separator.state().items()}
-            for domain, separator in zip(domains, separators, strict=False)
-        }
-        layout = Layout(shapes)
-        sound, verdicts = np.zeros(recent_size(HOP, hops), np.uint8), np.zeros(layout.size, np.uint8)
-        self.recent, self.board = Recent(sound, HOP, hops), Board(verdicts, layout)
-        self.board.tell(-1)
-        self.said = BoardWriter(verdicts, layout)
-        self.heard = RecentReader(sound, HOP, hops)
-        self.closed = False
-
-    def say(self, decision: str | None, warm: tuple[str, int, State] | None = None) -> None:
-        self.said.publish(self.recent.hops, {}, decision, warm)
-
-    def close(self) -> None:
-        self.closed = True
 
 
 class Diary(Leaky):
@@ -70,8 +46,8 @@ def watched(
     *separators: Separator, domain: str = "a", rate: int = 16_000, channels: int = 1, **options: object
 ) -> tuple[Engine, Told]:
     """An engine in domains a, b, c, and its monitor."""
-    monitor = Told(*separators)
     named = dict(zip(DOMAINS, separators, strict=False))
+    monitor = Told(named)
     options = {"gains_db": GAINS, "fade_ms": 40.0, "warm_up_ms": 20.0} | options
     return Engine(named, FRONT, EngineOptions(**options), domain, rate, channels, monitor), monitor  # type: ignore[arg-type]
 

@@ -1,7 +1,6 @@
 """Live sound: what the callback does to every block, and the whole command on a real JACK server."""
 
 import contextlib
-import ctypes.util
 import gc
 import json
 import re
@@ -20,10 +19,7 @@ from hypothesis import strategies as st
 from jack_server import jack_server, sound_environment
 from small_bank import make_bank
 
-from streamsep.audio import devices
-from streamsep.audio.devices import Device
 from streamsep.audio.live import START_FADE_S, STOP_FADE_S, Callback, collector_frozen
-from streamsep.errors import DeviceError
 
 RATE = 1000
 RISE, FALL = round(START_FADE_S * RATE), round(STOP_FADE_S * RATE)
@@ -171,78 +167,6 @@ def test_the_collector_is_held_still_and_then_as_it_was(enabled):
         assert gc.get_freeze_count() == 0
     finally:
         (gc.enable if was else gc.disable)()
-
-
-# ----------------------------------------------------------------------------------------------------- the devices
-
-MICROPHONE = Device(0, "USB Microphone", "ALSA", 1, 0, 48000, False, False)
-CARD = Device(1, "Card", "ALSA", 2, 2, 48000, True, True)
-WIRELESS = Device(2, "Card, wireless", "ALSA", 0, 2, 44100, False, False)
-
-
-@pytest.fixture
-def three(monkeypatch):
-    monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE, CARD, WIRELESS])
-
-
-@pytest.mark.usefixtures("three")
-@pytest.mark.parametrize(
-    ("wanted", "side", "found"),
-    [
-        (None, "input", CARD),
-        (None, "output", CARD),
-        ("usb", "input", MICROPHONE),
-        ("0", "input", MICROPHONE),
-        ("wire", "output", WIRELESS),
-        ("card", "output", CARD),
-        ("card", "input", CARD),
-    ],
-)
-def test_a_device_is_found_by_default_by_number_and_by_a_part_of_its_name(wanted, side, found):
-    assert devices.find(wanted, side) == found
-
-
-@pytest.mark.usefixtures("three")
-@pytest.mark.parametrize(
-    ("wanted", "side", "said"),
-    [
-        ("usb", "output", "no output device 'usb'; there are 1 'Card', 2 'Card, wireless'"),
-        ("7", "input", "no input device '7'"),
-        ("car", "output", "more than one output device fits 'car'"),
-    ],
-)
-def test_a_device_that_is_not_there_or_not_one_is_refused_with_what_there_is(wanted, side, said):
-    with pytest.raises(DeviceError, match=said):
-        devices.find(wanted, side)
-
-
-def test_a_machine_without_devices_says_so(monkeypatch):
-    monkeypatch.setattr(devices, "devices", lambda: [])
-    with pytest.raises(DeviceError, match="there is no input device: plug one in"):
-        devices.find(None, "input")
-
-
-def test_a_machine_without_a_default_device_asks_for_one(monkeypatch):
-    monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE])
-    with pytest.raises(
-        DeviceError, match="no default input device is set; choose one with --input: 0 'USB Microphone'"
-    ):
-        devices.find(None, "input")
-
-
-def test_without_portaudio_the_error_says_how_to_install_it(monkeypatch):
-    monkeypatch.delitem(sys.modules, "sounddevice", raising=False)
-    monkeypatch.setattr(ctypes.util, "find_library", lambda name: None)
-    with pytest.raises(DeviceError, match=r"PortAudio library was not found .* apt install libportaudio2"):
-        devices.devices()
-
-
-def test_nothing_needs_portaudio_until_a_device_is_asked_for():
-    program = (
-        "import sys; sys.modules['sounddevice'] = None\n"
-        "import streamsep, streamsep.cli.main, streamsep.audio.devices, streamsep.audio.live"
-    )
-    subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT_S)
 
 
 # ------------------------------------------------------------------------------------- the command, on a JACK server

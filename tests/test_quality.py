@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from onnx import helper
 from typer.testing import CliRunner
 
@@ -20,9 +22,9 @@ from streamsep.audio import files
 from streamsep.cli.main import app
 from streamsep.cli.quality import HEADINGS, SYSTEMS, show
 from streamsep.demo.run import Segment, bundled_scene
-from streamsep.errors import ModelError
+from streamsep.errors import AudioError, ModelError
 from streamsep.evaluation.intervals import Interval
-from streamsep.evaluation.lists import LENGTH, RATE, Mixture
+from streamsep.evaluation.lists import LENGTH, RATE, Mixture, joined
 from streamsep.evaluation.metrics import best_order, si_sdr_improvement_db
 from streamsep.evaluation.quality import FIGURES, Estimates, Score, System, measure, summarise
 from streamsep.evaluation.references import untouched
@@ -34,6 +36,9 @@ from streamsep.models.manifest import METADATA_KEY
 MINIMUM_SI_SDRI_DB = {"noise": 3.3, "music": 4.7, "speech": 0.2, "environment": 6.0}
 # The scene has no segment for two talkers, but two that talk in turns: slot, start and stop in seconds.
 TALKERS_S = [(0, 0.5, 3.8), (0, 6.9, 8.3)], [(0, 4.2, 6.9), (0, 8.5, 10.3)]  # the woman, and the man
+
+# Two more mixtures of "talkers", so that there are three folders: row, slot, clip.
+THIRDS = (1, 0, "one/clip.wav"), (1, 1, "other/clip.wav")
 
 SCENE = bundled_scene()
 SLOTS = {
@@ -291,9 +296,58 @@ def test_the_table_fits_into_100_columns_and_says_what_is_missing(
     assert "Nothing to measure: STOI of speech by random in 3, PESQ of speech by random in 200." in said
 
 
+@given(st.integers(3, 5), st.lists(st.permutations(range(6)), min_size=4, max_size=8))
+def test_mixtures_of_more_sources_have_all_of_the_lists_and_no_two_of_one_talker(
+    count: int, orders: list[list[int]]
+) -> None:
+    random = np.random.default_rng(0)
+    listed = [
+        Mixture(f"m{row}", "speech", (f"a/{order[0]}/x.wav", f"a/{order[1]}/y{row}.wav"), random.normal(size=(2, 9)))
+        for row, order in enumerate(orders)
+    ]
+    known = {clip: source for mixture in listed for clip, source in zip(mixture.clips, mixture.sources, strict=True)}
+    talkers = {clip.split("/")[1] for clip in known}
+    if len(talkers) < count:
+        with pytest.raises(AudioError, match=rf"m0: found clips of {len(talkers)} folders only, {count}"):
+            list(joined(listed, count))
+        return
+    for mixture, larger in zip(listed, joined(listed, count), strict=True):
+        assert larger.clips[:2] == mixture.clips
+        np.testing.assert_array_equal(larger.sources[:2], mixture.sources)
+        assert len({clip.split("/")[1] for clip in larger.clips}) == len(larger.clips) == len(larger.sources) == count
+        assert larger.name == f"{mixture.name}-of-{count}"
+
+
+def test_three_talkers_are_measured_by_the_clusters_of_the_network_for_two(data: Path) -> None:
+    rows = (data / "mixtures.csv").read_text().splitlines()
+    speech = [row for row in rows if row.startswith("speech-0")]
+    for folder in ("one", "other"):
+        (data / folder).mkdir()
+        shutil.copy(data / f"environment-{int(folder == 'one')}.wav", data / folder / "clip.wav")
+    (data / "two").mkdir()
+    shutil.copy(data / "speech-1.wav", data / "two" / "clip.wav")
+    more = [f"speech-{row},speech,test,{slot},{clip},0,{LENGTH},1.0" for row, slot, clip in THIRDS]
+    speech[1] = speech[1].replace("speech-1.wav", "two/clip.wav")
+    (data / "mixtures.csv").write_text("\n".join([rows[0], *speech, *more]) + "\n")
+    file = data / "figures.json"
+    options = ("--domains", "speech", "--sources", "3", "--systems", "all", "--processes", "1", "--json", str(file))
+    printed = typed("quality", str(data), *options)
+    assert "speech-3: 2 mixtures of test" in printed
+    figures = {name: figure["mean"] for name, figure in json.loads(file.read_text()).items()}
+    of_all = {name.split(".")[2]: mean for name, mean in figures.items() if name.count(".") == 3 and "sdri" in name}
+    labels = {"int8-clusters", "int8-global-centres", "int8-oracle-centres", "ideal-binary", "ideal-ratio"}
+    assert of_all.keys() == labels | {"mixture", "random", "phase-sensitive"}
+    assert of_all["mixture"] == 0
+    assert of_all["random"] < of_all["int8-oracle-centres"] < of_all["ideal-binary"] < of_all["phase-sensitive"]
+    assert {name.split(".")[3] for name in figures if name.count(".") == 4} == {f"talker-{n}" for n in (1, 2, 3)}
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
+        (("--sources", "3", "--systems", "masks"), "masks is unknown"),
+        (("--sources", "3", "--domains", "noise"), "noise is unknown"),
+        (("--sources", "7", "--systems", "clusters"), "centres for [2, 3] sources, got 7"),
         (("--domains", "nosie"), "nosie"),
         (("--split", "tset"), "tset"),
         (("--json", "no/such/file"), "no/such"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_hand_over import Told
+from told import Told
 
 from streamsep.arrays import Array, Block, State
 from streamsep.demo.run import bundled_scene
@@ -69,7 +69,7 @@ def test_a_warm_hand_over_is_a_fade_between_the_two_and_nothing_else(
         for model in models.values()
         for slot, name in enumerate(names_of(model.manifest.sources))
     }
-    monitor = Told(*separators.values(), domains=tuple(separators))
+    monitor = Told(separators)
     options = EngineOptions(gains_db=gains_db, fade_ms=4.0 * FADE)
     engine = Engine(separators, BANK.front_end, options, old, RATE, 1, monitor)
     at = hop * HOP
@@ -130,7 +130,7 @@ def test_switching_back_and_forth_leaks_nothing() -> None:
     bank = open_bank("zoo")
     separators = dict(list(bank.separators().items())[:2])
     one, other = separators
-    monitor = Told(*separators.values(), domains=tuple(separators))
+    monitor = Told(separators)
     engine = Engine(separators, bank.front_end, EngineOptions(fade_ms=60.0), one, RATE, 1, monitor)
     states = {domain: alone(domain)[1][300] for domain in separators}
     block = sound()[: 50 * HOP]

@@ -5,7 +5,6 @@ import math
 import os
 from dataclasses import asdict
 from functools import partial
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +51,14 @@ def quality(
     figures: Annotated[
         str, typer.Option(metavar="NAME,NAME", help="By what: si-sdr, sdr; of speech stoi, estoi, pesq; or all.")
     ] = "si-sdr",
+    sources: Annotated[
+        int | None,
+        typer.Option(
+            metavar="NUMBER",
+            min=3,
+            help="Of mixtures of so many, made from the list's, by clusters; of models whose sources are alike.",
+        ),
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first mixtures of every list.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Mixtures to separate at a time.")] = os.cpu_count() or 1,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures there.")] = None,
@@ -66,38 +73,50 @@ def quality(
 
     int8 alone is the model as it is heard, int8-clusters its embeddings, mixture or ideal-ratio needs no model.
 
+    With --sources 3 the masks, which are of two, are no system, and domains are called speech-3 and so on.
+
     Example: [bold]streamsep quality ../shared/data --domains noise --systems all --figures all --limit 20[/]
     """
-    from streamsep.evaluation.lists import mixtures
+    from streamsep.evaluation.lists import joined, mixtures
     from streamsep.evaluation.metrics import require
     from streamsep.evaluation.quality import FIGURES, measure, summarise
     from streamsep.models.bank import open_bank
 
     models = open_bank(precision=precision).models
+    known: tuple[str, ...] = SYSTEMS
+    if sources is not None:
+        models = open_bank(precision=precision, method="clusters", sources=sources).models
+        models = {domain: model for domain, model in models.items() if model.manifest.alike}
+        known = tuple(name for name in SYSTEMS if name != "masks")
     chosen = _chosen("--domains", domains, tuple(models))
-    names = _chosen("--systems", systems, SYSTEMS)
+    names = _chosen("--systems", systems, known)
     by = _chosen("--figures", figures, FIGURES)
     require(by)
     if file is not None and not file.resolve().parent.is_dir():
         raise ConfigError(f"--json: {file.parent} is not a folder")
-    compared = {domain: {name: _system(name, models[domain], precision) for name in names} for domain in chosen}
+    compared = {
+        domain: {name: _system(name, models[domain], precision, sources) for name in names} for domain in chosen
+    }
     for domain in chosen:  # what is missing is told now, not in an hour
         next(mixtures(data, split, domain))
     if "clusters" in names:
         open_bank(precision=precision, method="clusters")
     found: dict[str, Interval] = {}
     for domain in chosen:
-        listed = list(islice(mixtures(data, split, domain), limit))
+        called, listed = domain, list(mixtures(data, split, domain))
+        if sources is not None:
+            called, listed = f"{domain}-{sources}", list(joined(listed, sources))
+        listed = listed[:limit]
         measured = measure(compared[domain], listed, by, processes)
-        scores = list(track(measured, domain, len(listed), console=remarks, transient=True))
+        scores = list(track(measured, called, len(listed), console=remarks, transient=True))
         summaries: dict[str, dict[str, Interval]] = {}
         for name in names:
-            prefix = f"{domain}.{split}.{_label(name, precision)}."
+            prefix = f"{called}.{split}.{_label(name, precision)}."
             summary = summarise([score[name] for score in scores], prefix[:-1])
             summaries[name] = {key.removeprefix(prefix): interval for key, interval in summary.items()}
             found |= summary
         late = [f", {score.latency_ms:.2f} ms late" for score in scores[0].values() if score.latency_ms is not None]
-        title = f"{domain}: {len(listed)} mixtures of {split}, {precision}{''.join(late[:1])}"
+        title = f"{called}: {len(listed)} mixtures of {split}, {precision}{''.join(late[:1])}"
         show(summaries, title, len(listed))
     results.print("SI-SDR and SDR are in dB; ± is half of the 95 % interval, by clip.")
     if file is not None:
@@ -164,21 +183,22 @@ def _label(system: str, precision: str) -> str:
     return f"{precision}-{system}" if system in OF_THE_MODEL else system
 
 
-def _system(name: str, model: "BankModel", precision: str) -> "System":
+def _system(name: str, model: "BankModel", precision: str, sources: int | None) -> "System":
     """The system of this name for the domain of this model."""
     from streamsep.evaluation.references import reference
 
-    return partial(_heard, precision, name) if name in ENGINE else reference(name, model)
+    return partial(_heard, precision, name, sources) if name in ENGINE else reference(name, model)
 
 
-def _heard(precision: str, method: str, mixture: "Mixture") -> "Estimates":
+def _heard(precision: str, method: str, sources: int | None, mixture: "Mixture") -> "Estimates":
     """Through the engine; a function of this module, so that other processes find it."""
     from streamsep.evaluation.lists import RATE
     from streamsep.evaluation.quality import Estimates
     from streamsep.recording import separate
 
     total = mixture.sources.sum(axis=0)
-    done = separate(total, RATE, domain=mixture.domain, models={"precision": precision, "method": method})
+    models = {"precision": precision, "method": method, "sources": sources}
+    done = separate(total, RATE, domain=mixture.domain, models=models)
     return Estimates(
         np.stack(list(done.sources.values())), done.manifests[mixture.domain].sources, latency_ms=done.latency.ms
     )

@@ -5,10 +5,10 @@ is the sum of its sources; a source shorter than the mixture is followed by sile
 """
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,3 +50,24 @@ def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
             piece = piece[start:, 0] * np.float32(row["gain"])
             source[: len(piece)] = piece
         yield Mixture(name, domain, tuple(row["path"] for row in slots), sources)
+
+
+def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
+    """Mixtures of more sources than the list's, one for each of them, in its order.
+
+    To its own sources come those of the mixtures that follow (after the last comes the first), as loud as they are
+    there, until there are enough; no two are of clips in one folder, which is one talker or one kind of sound. Raises
+    AudioError when the list has not so many folders."""
+    for number, mixture in enumerate(listed):
+        clips, found = list(mixture.clips), list(mixture.sources)
+        for other in (*listed[number + 1 :], *listed[:number]):
+            for clip, source in zip(other.clips, other.sources, strict=True):
+                folders = {PurePosixPath(known).parent for known in clips}
+                if len(clips) < sources and PurePosixPath(clip).parent not in folders:
+                    clips.append(clip)
+                    found.append(source)
+        if len(clips) < sources:
+            raise AudioError(
+                f"{mixture.name}: found clips of {len(clips)} folders only, {sources} sources need as many"
+            )
+        yield Mixture(f"{mixture.name}-of-{sources}", mixture.domain, tuple(clips), np.stack(found))
