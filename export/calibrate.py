@@ -130,19 +130,14 @@ def _two(value: float | None) -> str:
 
 def calibrate(table: Table) -> tuple[dict[str, Calibrations], Report]:
     """The maps of every model by domain, and the report."""
-    forms, estimates, maps, listed = {}, {}, {}, table.only(table.listed)
-    for name in ("own", "together"):
-        form, strength, estimates[name] = choose(table, together=name == "together")
-        forms[name] = form.name, strength
-        maps[name] = fit(table, form, strength, errors_db(listed, estimates[name][table.listed]))
+    listed = table.only(table.listed)
+    form, ridge, by_itself = choose(table)
+    own = fit(table, form, ridge, errors_db(listed, by_itself[table.listed]))
     strength, by_domain = recognition_fit.choose(table)
-    forms["recognition"], estimates["recognition"] = ("papers, mean embedding, of all", strength), by_domain
     known = recognition_fit.fit(table, strength, errors_db(listed, by_domain[table.listed]))
-    calibrations = {
-        domain: Calibrations(own=maps["own"][domain], together=maps["together"][domain], recognition=known[domain])
-        for domain in table.domains
-    }
-    return calibrations, report(table, estimates, forms)
+    forms = {"own": (form.name, ridge), "recognition": ("papers, mean embedding, of all", strength)}
+    calibrations = {domain: Calibrations(own=own[domain], recognition=known[domain]) for domain in table.domains}
+    return calibrations, report(table, {"own": by_itself, "recognition": by_domain}, forms)
 
 
 def write(bank: Path, calibrations: dict[str, Calibrations]) -> list[Path]:

@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from export.gather import Floats, Table
 from streamsep.models.manifest import Calibration
-from streamsep.monitor.calibration import full_name
 from streamsep.monitor.placed import MEAN
 
 COMMON = 0.5  # at 1 every map is fitted by itself, and picks up to 4 % worse; at 0 the level of all is left open
@@ -31,25 +30,20 @@ class Form:
     """What the map of every model may look like."""
 
     name: str
-    own: tuple[Feature, ...]  # of the model's own measures
-    others: tuple[Feature, ...] = ()  # of every other model's
+    features: tuple[Feature, ...]  # of the model's own measures
 
 
-def forms(table: Table, together: bool) -> list[Form]:
+def forms(table: Table) -> list[Form]:
     """Those to choose from, small ones first."""
     confidence: tuple[Feature, ...] = (("confidence",),)
     products = *confidence, *((name, name) for (name,) in PAPERS)
     mean = tuple((name,) for name in table.names if name.startswith(MEAN))
-    own = [
+    return [
         Form("confidence", confidence),
         Form("papers", PAPERS),
         Form("papers, products", PAPERS + products),
         Form("papers, mean embedding", PAPERS + mean),
     ]
-    if not together:
-        return own
-    shared = [Form(f"{form.name}; others' papers", form.own, PAPERS) for form in own]
-    return [*shared, Form("papers, mean embedding; others' too", PAPERS + mean, PAPERS + mean)]
 
 
 def fit(table: Table, form: Form, strength: float, error_db: Sequence[float] | None = None) -> dict[str, Calibration]:
@@ -59,8 +53,7 @@ def fit(table: Table, form: Form, strength: float, error_db: Sequence[float] | N
     deviation; A keeps differences between models and shortens what they have in common to COMMON. Raises ValueError
     when nothing is left to fit."""
     models = range(len(table.domains))
-    features = [features_of(table, form, model) for model in models]
-    values = [columns(table, each, model) for model, each in zip(models, features, strict=True)]
+    values = [columns(table, form.features, model) for model in models]
     wanted = np.repeat(table.si_sdri_db[:, None], table.measures.shape[1], axis=1)
     usable = np.isfinite(wanted).all(-1) & np.logical_and.reduce([np.isfinite(each).all(-1) for each in values])
     if not usable.any():
@@ -81,7 +74,7 @@ def fit(table: Table, form: Form, strength: float, error_db: Sequence[float] | N
     parts = np.split(weights, np.cumsum([each.shape[1] for each in z])[:-1])
     return {
         table.domains[model]: Calibration(
-            features=features[model],
+            features=form.features,
             centre=rounded(centres[model]),
             scale=rounded(scales[model]),
             weights=rounded(parts[model]),
@@ -133,33 +126,18 @@ def picked_db(table: Table, scores: Floats) -> float:
     return float(np.nanmean(np.where(undecided, table.si_sdri_db.mean(1)[:, None], found)))
 
 
-def choose(table: Table, together: bool) -> tuple[Form, float, Floats]:
+def choose(table: Table) -> tuple[Form, float, Floats]:
     """Form and strength that pick best out of fold, with their estimates; of equals the first, which is smaller."""
     tried = [
-        (form, strength, cross_validated(table, form, strength))
-        for form in forms(table, together)
-        for strength in STRENGTHS
+        (form, strength, cross_validated(table, form, strength)) for form in forms(table) for strength in STRENGTHS
     ]
     judged = table.listed
     return max(tried, key=lambda each: picked_db(table.only(judged), each[2][judged]))
 
 
-def features_of(table: Table, form: Form, model: int) -> tuple[Feature, ...]:
-    """The form's features for one model, those of others by their full name."""
-    others = (domain for number, domain in enumerate(table.domains) if number != model)
-    return form.own + tuple(
-        tuple(full_name(name, domain) for name in feature) for domain in others for feature in form.others
-    )
-
-
 def columns(table: Table, features: Sequence[Feature], model: int) -> Floats:
     """(mixtures, moments, features)."""
-    own = table.domains[model]
-    names = [[full_name(name, own).split(".") for name in feature] for feature in features]
-    products = [
-        np.prod([table.of(name, table.domains.index(domain)) for domain, name in feature], axis=0)
-        for feature in names
-    ]
+    products = [np.prod([table.of(name, model) for name in feature], axis=0) for feature in features]
     return np.stack(products, axis=-1)
 
 

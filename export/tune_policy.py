@@ -1,9 +1,9 @@
-"""Policy settings, measured: python -m export.tune_policy BANK --data DATA --figures DIR --json FILE
+"""Settings of belief and policy, measured: python -m export.tune_policy BANK --data DATA --figures DIR --json FILE
 
 Every model of BANK scores every validation scene, listed and made, at every look (kept in DIR/series: this is what
-takes time); the policy is then run over these scores with many settings. FILE gets, for each of them, the share of
+takes time); the judge then weighs these scores with many settings. FILE gets, for each of them, the share of
 time in the right domain, the delay of decisions and the switches that were wrong; DIR/policy.png shows delay against
-wrong switches, with the settings that no other beats in both, the policy's defaults and the best setting.
+wrong switches, with the settings that no other beats in both, the defaults and the best setting.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from matplotlib.figure import Figure  # no pyplot: no display is touched and no 
 from streamsep.errors import ModelError, StreamsepError
 from streamsep.evaluation import made_scenes, scenes
 from streamsep.evaluation.intervals import Interval
+from streamsep.evaluation.lists import RATE
 from streamsep.evaluation.scene_run import Kept, in_order
 from streamsep.evaluation.scene_summary import summarise_choices
 from streamsep.evaluation.scenes import Scene
@@ -32,12 +33,11 @@ from streamsep.evaluation.switching import Timeline, choices
 from streamsep.models.bank import bank_folder
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import Calibration, Calibrations
-from streamsep.monitor.calibration import estimates_by_name, names_needed
-from streamsep.monitor.confidence import Measures
+from streamsep.monitor.belief import BeliefOptions
+from streamsep.monitor.calibration import estimates, names_needed, recognised
 from streamsep.monitor.judge import PAPERS, ConfidenceJudge, JudgeOptions
-from streamsep.monitor.look_back import LookBack, Moment, Watch
-from streamsep.monitor.placed import MEAN, mean_embedding
-from streamsep.monitor.policy import PolicyOptions, PolicyState, decide
+from streamsep.monitor.look_back import Moment, Watch
+from streamsep.monitor.policy import PolicyOptions
 
 SPLIT = "val"  # nothing is ever chosen by what the test lists say
 EVERY_S = 0.5  # between two looks
@@ -49,7 +49,9 @@ LIMITS = {  # a setting should keep all of these
 }
 CHOICES: dict[str, tuple[float | None, ...]] = {
     # Looks come a few milliseconds early or late: dwell and distance lie between two of them, never on one.
-    "smoothing_s": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),
+    "stay_s": (2.5, 5.0, 10.0, 20.0, 50.0),
+    "evidence_per_s": (0.7, 1.0, 1.3, 1.6, 2.0),
+    "smoothing_s": (0.0, 0.25, 0.5, 1.0, 1.5, 2.0, 3.0),  # does nothing in a bank that recognises its domains
     "margin_db": (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0),
     "hysteresis_db": (0.0, 0.5, 1.0),  # share of the margin
     "dwell_s": (0.0, 0.3, 0.8, 1.3, 1.8, 2.8),
@@ -69,7 +71,14 @@ RAW = Calibration(  # of a model that says nothing of how to compare it: its con
     error_db=0.0,
 )
 
-Looks = list[tuple[float, dict[str, float | None]]]  # seconds, score in dB by domain (None: no decision)
+
+@dataclass(frozen=True)
+class Look:
+    """What `judge.ConfidenceJudge.weigh` weighs."""
+
+    time_s: float
+    scores: dict[str, float | None]  # dB by domain; None: no decision
+    seen: dict[str, float] | None  # how likely every domain is, by this look
 
 
 @dataclass(frozen=True)
@@ -77,14 +86,14 @@ class Recorded:
     """A scene without its sound, and what every model's score was at every look."""
 
     scene: Scene
-    looks: Looks
+    looks: list[Look]
 
 
 @dataclass(frozen=True)
 class Outcome:
     """A setting, and what it does in all scenes."""
 
-    options: PolicyOptions
+    options: JudgeOptions
     figures: Mapping[str, Interval]
 
 
@@ -97,9 +106,9 @@ class Models:
     sources: dict[str, int]  # by domain
     made_with: str  # the same for the same weights and measures, whatever the calibration
 
-    def judge(self, rate: int) -> ConfidenceJudge:
-        """That of the run-time, at its defaults."""
-        return ConfidenceJudge(self.sources, self.calibrations, rate, JudgeOptions())
+    def judge(self, options: JudgeOptions) -> ConfidenceJudge:
+        """That of the run-time."""
+        return ConfidenceJudge(self.sources, self.calibrations, RATE, options)
 
 
 # ----------------------------------------------------------------------------------------------------- the scores
@@ -130,7 +139,7 @@ def record(models: Models, scene: Scene) -> list[tuple[float, dict[str, dict[str
     quiet to judge."""
     watch = Watch({graph.manifest.domain: graph for graph in map(Batch, models.paths)}, JudgeOptions().look_back_s)
     front = watch.front_end
-    judge = models.judge(front.sample_rate)
+    judge = models.judge(JudgeOptions())
     hops = scene.mixture[: scene.mixture.size // front.hop * front.hop].reshape(-1, front.hop)
     step = round(EVERY_S * front.sample_rate / front.hop)
     looks = []
@@ -139,8 +148,7 @@ def record(models: Models, scene: Scene) -> list[tuple[float, dict[str, dict[str
         time_s = watch.hop * front.hop / front.sample_rate
         backs = watch.look_backs()
         found = judge.measures(backs, Moment(watch.hop, time_s, watch.sound(), None, None))
-        named = {domain: _named(each, backs[domain]) if each else None for domain, each in found.items()}
-        looks.append((time_s, named))
+        looks.append((time_s, {domain: each.by_name if each else None for domain, each in found.items()}))
     return looks
 
 
@@ -151,47 +159,43 @@ def recorded(models: Models, folder: Path, scene: Scene) -> Recorded:
         raise ModelError(
             f"{scene.name} needs a look-back model for {', '.join(missing)}; found {list(models.sources)}"
         )
-    looks: Looks = []
+    looks = []
     for time_s, named in Kept(folder, {"measures": models.made_with}).get(
         scene, "measures", partial(record, models, scene)
     ):
-        looks.append((time_s, estimates_by_name(models.calibrations, named)))
+        scores, seen = estimates(models.calibrations, named), recognised(models.calibrations, named)
+        looks.append(Look(time_s, scores, seen))
     return Recorded(Scene(scene.name, scene.segments, scene.sources[:, :0], scene.clips), looks)
-
-
-def _named(measures: Measures, back: LookBack) -> dict[str, float]:
-    """All that a map might need."""
-    mean = mean_embedding(back.embeddings).tolist()
-    return measures.by_name | {f"{MEAN}{number}": value for number, value in enumerate(mean)}
 
 
 # --------------------------------------------------------------------------------------------------- the settings
 
 
-def replay(looks: Looks, options: PolicyOptions) -> Timeline:
-    """What the policy would have switched to, and when, from the dry sound on."""
-    state = PolicyState(None)
+def replay(looks: Sequence[Look], judge: ConfidenceJudge) -> Timeline:
+    """What a judge that is new would have switched to, and when, from the dry sound on."""
     timeline: list[tuple[float, str | None]] = [(0.0, None)]
-    for time_s, scores in looks:
-        state, decision = decide(state, scores, time_s, options)
+    for look in looks:
+        _, decision = judge.weigh(look.scores, look.seen, look.time_s)
         if decision.switched:
-            timeline.append((time_s, decision.active))
+            timeline.append((look.time_s, decision.active))
     return timeline
 
 
-def outcome(series: Sequence[Recorded], options: PolicyOptions) -> Outcome:
+def outcome(models: Models, series: Sequence[Recorded], options: JudgeOptions) -> Outcome:
     """What a setting does in all scenes."""
-    return Outcome(options, summarise_choices([choices(one.scene, replay(one.looks, options)) for one in series]))
+    found = [choices(one.scene, replay(one.looks, models.judge(options))) for one in series]
+    return Outcome(options, summarise_choices(found))
 
 
-def settings(count: int, seed: int = 0) -> list[PolicyOptions]:
-    """The policy's defaults, and then `count` others by lot."""
+def settings(count: int, seed: int = 0) -> list[JudgeOptions]:
+    """The defaults, and then `count` others by lot."""
     random = np.random.default_rng(seed)
-    drawn = [PolicyOptions()]
+    drawn = [JudgeOptions()]
     for _ in range(count):
         values: dict[str, Any] = {name: some[random.integers(len(some))] for name, some in CHOICES.items()}
         values["hysteresis_db"] *= values["margin_db"]
-        drawn.append(PolicyOptions(**values))
+        belief = BeliefOptions(**{name: values.pop(name) for name in BeliefOptions.__dataclass_fields__})
+        drawn.append(JudgeOptions(belief=belief, policy=PolicyOptions(**values)))
     return list(dict.fromkeys(drawn))
 
 
@@ -290,7 +294,7 @@ def main() -> None:
             print(f"{len(series)}: {one.scene.name}, {len(one.looks)} looks", flush=True)
     except StreamsepError as error:
         raise SystemExit(str(error)) from None
-    outcomes = list(in_order(partial(outcome, series), settings(options.settings), options.processes))
+    outcomes = list(in_order(partial(outcome, models, series), settings(options.settings), options.processes))
     chosen = best(outcomes)
     report = {"defaults": plain(outcomes[0]), "best": plain(chosen), "settings": [plain(one) for one in outcomes]}
     text = json.dumps(report, indent=1, allow_nan=False) + "\n"

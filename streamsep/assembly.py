@@ -10,6 +10,7 @@ from streamsep.errors import ConfigError
 from streamsep.models.bank import Bank, look_back_graphs, open_bank, open_look_backs
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.activity import ActivityOptions
+from streamsep.monitor.belief import BeliefOptions
 from streamsep.monitor.guardian import Guardian
 from streamsep.monitor.inline import InlineMonitor
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
@@ -88,6 +89,7 @@ def make_judge(settings: Settings, manifests: Mapping[str, Manifest]) -> Confide
         values["points"],
         values["hardness"],
         ActivityOptions(**{name: values[name] for name in ActivityOptions.__dataclass_fields__}),
+        BeliefOptions(**{name: values[name] for name in BeliefOptions.__dataclass_fields__}),
         PolicyOptions(**{name: values[name] for name in PolicyOptions.__dataclass_fields__}),
     )
     rate = next(iter(manifests.values())).sample_rate

@@ -1,7 +1,5 @@
 """Maps from measures to SI-SDRi: what a manifest may say of them, and that they say what they say."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from streamsep.models.manifest import Calibration, Calibrations
-from streamsep.monitor.calibration import estimate, estimates, names_needed
+from streamsep.monitor.calibration import Maps, by_name, estimate, estimates, names_needed
 from streamsep.monitor.confidence import ALL, Measures, measure
 from streamsep.monitor.look_back import LookBack
 from streamsep.monitor.placed import PlacedMeasures, measure_look_back
@@ -25,9 +23,8 @@ names = st.sampled_from([*ALL, "confidence", "mean_0", "mean_1"])
 
 
 @st.composite
-def calibrations(draw: st.DrawFn, others: tuple[str, ...] = ()) -> Calibration:
-    full = st.one_of(names, st.tuples(st.sampled_from(others), names).map(".".join)) if others else names
-    features = draw(st.lists(st.lists(full, min_size=1, max_size=2).map(tuple), max_size=4))
+def calibrations(draw: st.DrawFn) -> Calibration:
+    features = draw(st.lists(st.lists(names, min_size=1, max_size=2).map(tuple), max_size=4))
 
     def each(values: st.SearchStrategy[float]) -> list[float]:
         return draw(st.lists(values, min_size=len(features), max_size=len(features)))
@@ -45,12 +42,9 @@ def calibrations(draw: st.DrawFn, others: tuple[str, ...] = ()) -> Calibration:
     )
 
 
-def reference(calibration: Calibration, domain: str, measures: Mapping[str, PlacedMeasures]) -> float:
-    def value(name: str) -> float:
-        owner, _, own = name.rpartition(".")
-        return measures[owner or domain].by_name[own]
-
-    features = np.array([np.prod([value(name) for name in feature]) for feature in calibration.features])
+def reference(calibration: Calibration, measures: PlacedMeasures) -> float:
+    products = [np.prod([measures.by_name[name] for name in feature]) for feature in calibration.features]
+    features = np.array(products)
     standard = (features - np.array(calibration.centre)) / np.array(calibration.scale)
     found = calibration.offset_db + standard @ np.array(calibration.weights)
     return float(np.clip(found, calibration.lowest_db, calibration.highest_db))
@@ -61,38 +55,21 @@ def test_an_estimate_is_a_linear_map_of_products_within_what_was_seen(
     data: st.DataObject, measures: dict[str, PlacedMeasures]
 ) -> None:
     maps = {domain: Calibrations(own=data.draw(calibrations())) for domain in BANK}
-    together = data.draw(calibrations(BANK))
-    maps["noise"] = Calibrations(own=maps["noise"].own, together=together)
-    found = estimates(maps, measures)
+    found = estimates(maps, by_name(measures))
     assert list(found) == list(measures)
     for domain in BANK:
-        used = together if domain == "noise" else maps[domain].own
-        assert found[domain] == pytest.approx(reference(used, domain, measures), rel=1e-6, abs=1e-6)
-
-
-@given(calibrations(), calibrations(("music", "birds")), st.fixed_dictionaries(dict.fromkeys(BANK, measured)))
-def test_a_bank_without_a_domain_that_a_map_names_uses_the_models_own(
-    own: Calibration, together: Calibration, measures: dict[str, PlacedMeasures]
-) -> None:
-    birds = any("birds." in name for feature in together.features for name in feature)
-    found = estimates({"noise": Calibrations(own=own, together=together)}, measures)
-    assert found["noise"] == pytest.approx(
-        reference(own if birds else together, "noise", measures), rel=1e-6, abs=1e-6
-    )
+        assert found[domain] == pytest.approx(reference(maps[domain].own, measures[domain]), rel=1e-6, abs=1e-6)
 
 
 def test_without_a_map_or_a_measure_there_is_no_decision() -> None:
     own = Calibrations(own=Calibration.model_validate(FLAT))
-    needs_music = Calibrations(
-        own=own.own, together=Calibration.model_validate(FLAT | {"features": [["music.balance"]]})
-    )
     good = Measures(balance=0.5)
-    assert estimates({"noise": own}, {"noise": None}) == {"noise": None}
-    assert estimates({"noise": own}, {"noise": Measures(silhouette=0.5)}) == {"noise": None}
-    assert estimates({"noise": None}, {"noise": good, "music": good}) == {"noise": None, "music": None}
-    assert estimates({"noise": own}, {"noise": good, "music": None}) == {"noise": 0.5, "music": None}
-    assert estimates({"noise": needs_music}, {"noise": good, "music": None}) == {"noise": None, "music": None}
-    assert estimates({"noise": needs_music}, {"noise": good}) == {"noise": 0.5}
+    none, both = {"noise": None}, {"noise": None, "music": None}
+    one: Maps = {"noise": own}
+    assert estimates(one, by_name(none)) == none
+    assert estimates(one, by_name({"noise": Measures(silhouette=0.5)})) == none
+    assert estimates(none, by_name({"noise": good, "music": good})) == both
+    assert estimates(one, by_name({"noise": good, "music": None})) == {"noise": 0.5, "music": None}
 
 
 @settings(max_examples=20, deadline=None)
@@ -104,7 +81,7 @@ def test_the_measures_needed_are_enough_and_none_is_too_many(data: st.DataObject
     needed = names_needed(maps)
 
     def found(chosen: set[str]) -> dict[str, float | None]:
-        return estimates(maps, dict.fromkeys(BANK, measure_look_back(back, 2, chosen=chosen)))
+        return estimates(maps, by_name(dict.fromkeys(BANK, measure_look_back(back, 2, chosen=chosen))))
 
     assert None not in found(needed).values()
     assert all(None in found(needed - {name}).values() for name in needed)
@@ -141,7 +118,7 @@ def test_of_a_silent_look_back_there_is_no_measure() -> None:
         ({"error_db": -1.0}, "error_db"),
         ({"features": [[]]}, "features"),
         ({"features": [["balance", "balance", "balance"]]}, "features"),
-        ({"features": [["a.b.c"]]}, "features"),
+        ({"features": [["music.balance"]]}, "features"),
         ({"temperature": 1.0}, "temperature"),
     ],
 )
@@ -150,12 +127,7 @@ def test_a_map_that_cannot_be_is_refused_and_the_field_named(changed: dict[str, 
         Calibration.model_validate(FLAT | changed)
 
 
-def test_a_map_of_its_own_measures_names_no_other_domain() -> None:
-    with pytest.raises(ValidationError, match=r"own measures only, got .music\.balance."):
-        Calibrations(own=Calibration.model_validate(FLAT | {"features": [["music.balance"]]}))
-
-
 def test_a_map_ends_where_it_was_fitted() -> None:
     flat = Calibration.model_validate(FLAT)
-    assert estimate(flat, "noise", {"noise.balance": 100.0}) == flat.highest_db
-    assert estimate(flat, "noise", {"noise.balance": -100.0}) == flat.lowest_db
+    assert estimate(flat, {"balance": 100.0}) == flat.highest_db
+    assert estimate(flat, {"balance": -100.0}) == flat.lowest_db

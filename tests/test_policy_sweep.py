@@ -14,16 +14,21 @@ from hypothesis import strategies as st
 from tiny_scenes import make_scenes
 
 from export import tune_policy
-from export.tune_policy import LIMITS, Looks, Outcome, Recorded, best, outcome, replay, settings, unbeaten
+from export.tune_policy import LIMITS, RAW, Look, Models, Outcome, Recorded, best, outcome, replay, settings, unbeaten
 from streamsep.evaluation import made_scenes
 from streamsep.evaluation.intervals import Interval
 from streamsep.evaluation.lists import RATE
 from streamsep.evaluation.scenes import Scene, Segment
+from streamsep.models.manifest import Calibrations
+from streamsep.monitor.judge import JudgeOptions
 from streamsep.monitor.policy import PolicyOptions
 
 law = under(max_examples=50, deadline=None)
 DOMAINS = ("music", "noise")
-CALM = PolicyOptions(smoothing_s=0, margin_db=0.5, hysteresis_db=0, dwell_s=1.0, apart_s=0, fall_back_s=4)
+CALM = JudgeOptions(
+    policy=PolicyOptions(smoothing_s=0, margin_db=0.5, hysteresis_db=0, dwell_s=1.0, apart_s=0, fall_back_s=4)
+)
+MODELS = Models((), dict.fromkeys(DOMAINS, Calibrations(own=RAW)), dict.fromkeys(DOMAINS, 2), "nothing")
 
 
 def scene_of(segments: int) -> Scene:
@@ -34,20 +39,20 @@ def scene_of(segments: int) -> Scene:
     return Scene("scene", parts, np.zeros((2, 0), np.float32), ())
 
 
-def ideal(segments: int, late_s: float = 0.0) -> Looks:
+def ideal(segments: int, late_s: float = 0.0) -> list[Look]:
     """Looks twice a second at models that know, after so long."""
-    looks: Looks = []
+    looks = []
     for number in range(20 * segments):
         time_s = 0.5 * (number + 1)
         right = DOMAINS[int(max(0.0, time_s - late_s - 0.5) // 10) % 2]
-        looks.append((time_s, {domain: 5.0 if domain == right else 1.0 for domain in DOMAINS}))
+        looks.append(Look(time_s, {domain: 5.0 if domain == right else 1.0 for domain in DOMAINS}, None))
     return looks
 
 
 def test_of_ideal_scores_the_replay_is_right_but_for_its_dwell() -> None:
-    timeline = replay(ideal(3), CALM)
+    timeline = replay(ideal(3), MODELS.judge(CALM))
     assert timeline == [(0.0, None), (1.5, "music"), (11.5, "noise"), (21.5, "music")]
-    found = outcome([Recorded(scene_of(3), ideal(3))], CALM).figures
+    found = outcome(MODELS, [Recorded(scene_of(3), ideal(3))], CALM).figures
     assert found["delay_median_s"].mean == found["first_median_s"].mean == 1.5
     assert found["false_switches_per_minute"].mean == 0
     assert found["correct_share"].mean == pytest.approx(1 - 3 * 1.5 / 30)
@@ -56,19 +61,20 @@ def test_of_ideal_scores_the_replay_is_right_but_for_its_dwell() -> None:
 @law
 @given(late=st.integers(0, 6), dwell=st.integers(0, 4))
 def test_what_scores_and_dwell_are_late_adds_up(late: int, dwell: int) -> None:
-    options = PolicyOptions(smoothing_s=0, hysteresis_db=0, dwell_s=dwell / 2, apart_s=0)
-    found = outcome([Recorded(scene_of(4), ideal(4, late / 2))], options).figures
+    policy = PolicyOptions(smoothing_s=0, hysteresis_db=0, dwell_s=dwell / 2, apart_s=0)
+    series = [Recorded(scene_of(4), ideal(4, late / 2))]
+    found = outcome(MODELS, series, JudgeOptions(policy=policy)).figures
     assert found["delay_median_s"].mean == 0.5 + late / 2 + dwell / 2
 
 
 def test_where_there_is_no_score_nothing_is_switched() -> None:
-    silent: Looks = [(0.5 * at, dict.fromkeys(DOMAINS)) for at in range(40)]
-    assert replay(silent, CALM) == [(0.0, None)]
+    silent = [Look(0.5 * at, dict.fromkeys(DOMAINS), None) for at in range(40)]
+    assert replay(silent, MODELS.judge(CALM)) == [(0.0, None)]
 
 
 def test_settings_are_many_and_valid_and_the_defaults_come_first() -> None:
     drawn = settings(200)
-    assert drawn[0] == PolicyOptions()
+    assert drawn[0] == JudgeOptions()
     assert len(set(drawn)) == len(drawn) > 190
     assert drawn == settings(200)
 
@@ -91,7 +97,7 @@ def test_nobody_beats_the_front_and_everybody_else_is_beaten(points: list[tuple[
 
 def made_up(share: float, **figures: float) -> Outcome:
     values = dict.fromkeys(LIMITS, 0.5) | figures | {"correct_share": share}
-    return Outcome(PolicyOptions(), {name: Interval(value, value, value, 9) for name, value in values.items()})
+    return Outcome(JudgeOptions(), {name: Interval(value, value, value, 9) for name, value in values.items()})
 
 
 def test_the_best_keeps_the_limits_first_and_is_right_most_often_then() -> None:

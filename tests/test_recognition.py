@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from test_calibrate import DOMAINS, NAMES, PLAIN, make_table
+from test_calibrate import DOMAINS, NAMES, PLAIN, make_table, monitor_computes
 
 from export.gather import Table
 from export.recognition_fit import cross_validated, estimates, fit
@@ -36,12 +36,10 @@ def test_what_was_fitted_is_what_the_monitor_computes(seed: int) -> None:
     table = make_table(seed, 30)
     found = fit(table, 0.1)
     maps = {domain: Calibrations(own=PLAIN, recognition=known) for domain, known in found.items()}
-    expected = estimates(table, found)
-    for look in np.ndindex(expected.shape[:2]):
-        values = [dict(zip(NAMES, row.tolist(), strict=True)) for row in table.measures[look]]
-        measures = dict(zip(DOMAINS, values, strict=True))
-        assert list(calibration.estimates_by_name(maps, measures).values()) == pytest.approx(expected[look].tolist())
-        known = {f"{domain}.{name}": value for domain, each in measures.items() for name, value in each.items()}
+    monitor_computes(table, estimates(table, found), maps)
+    for look in table.measures.reshape(-1, len(DOMAINS), len(NAMES)):
+        names = [f"{domain}.{name}" for domain in DOMAINS for name in NAMES]
+        known = dict(zip(names, look.ravel().tolist(), strict=True))
         assert sum(calibration.likely(found["music"], known).values()) == pytest.approx(1)
 
 
@@ -56,17 +54,23 @@ def test_domains_that_can_be_told_apart_are(seed: int) -> None:
 
 def test_it_is_used_in_a_bank_of_just_its_domains() -> None:
     both = Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN))
-    assert calibration.in_use(both, ["noise", "music"]) is both.recognition
-    for bank in (["noise"], ["noise", "music", "speech"]):
-        assert calibration.in_use(both, bank) is both.own
+    assert calibration.recognises(dict.fromkeys(("noise", "music"), both))
     assert calibration.names_needed(dict.fromkeys(("noise", "music"), both)) == {"silhouette"}
+    alone = Calibrations(own=PLAIN)
+    for bank in (["noise"], ["noise", "music", "speech"]):
+        assert not calibration.recognises(dict.fromkeys(bank, both))
+        assert calibration.names_needed(dict.fromkeys(bank, both)) == {"balance"}
+    for other in (alone, None):
+        maps = {"noise": both, "music": other}
+        assert not calibration.recognises(maps)
+        assert calibration.recognised(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}}) is None
 
 
 def test_without_a_measure_it_needs_there_is_no_decision() -> None:
     maps = dict.fromkeys(("noise", "music"), Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN)))
-    said = calibration.estimates_by_name(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}})
+    said = calibration.estimates(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}})
     assert said == pytest.approx({"noise": 5.0, "music": 5.0})
-    assert calibration.estimates_by_name(maps, {"noise": {"silhouette": 0.5}, "music": {}}) == dict.fromkeys(maps)
+    assert calibration.estimates(maps, {"noise": {"silhouette": 0.5}, "music": {}}) == dict.fromkeys(maps)
 
 
 @pytest.mark.parametrize(
@@ -76,7 +80,7 @@ def test_without_a_measure_it_needs_there_is_no_decision() -> None:
         ({"weights": {"music": [1.0], "noise": [0.0, 1.0]}}, r"weights\.music must be 2 numbers"),
         ({"bias": {"music": 0.0}}, r"bias must be of the domains \['music', 'noise'\], got \['music'\]"),
         ({"gains_db": {"music": 0.0, "birds": 1.0}}, "gains_db must be of the domains"),
-        ({"measures": ["silhouette", "noise.silhouette"]}, r"measures must be DOMAIN\.NAME, got 'silhouette'"),
+        ({"measures": ["silhouette", "noise.silhouette"]}, r"measures\.0\n.*should match pattern"),
         ({"scale": [1.0, 0.0]}, "greater than 0"),
     ],
 )

@@ -18,7 +18,8 @@ FORMAT = 1
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")]
 Component = Annotated[float, Field(ge=-1, le=1)]  # of a mean of embeddings, which have norm 1; never NaN
 StateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
-MeasureName = Annotated[str, Field(pattern=r"^([a-z][a-z0-9-]*\.)?[a-z][a-z0-9_]*$")]  # MEASURE or DOMAIN.MEASURE
+OwnMeasure = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+DomainMeasure = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*\.[a-z][a-z0-9_]*$")]  # DOMAIN.MEASURE
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -49,8 +50,8 @@ class Calibration(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    features: tuple[Annotated[tuple[MeasureName, ...], Field(min_length=1, max_length=2)], ...] = Field(
-        description="each the product of one or two measures: by name, or DOMAIN.NAME for that of another domain"
+    features: tuple[Annotated[tuple[OwnMeasure, ...], Field(min_length=1, max_length=2)], ...] = Field(
+        description="each the product of one or two of the model's own measures, by name"
     )
     centre: tuple[Finite, ...] = Field(description="mean of every feature where the map was fitted")
     scale: tuple[Annotated[Finite, Field(gt=0)], ...] = Field(description="standard deviation of every feature there")
@@ -79,7 +80,7 @@ class Recognition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    measures: tuple[MeasureName, ...] = Field(description="DOMAIN.NAME each")
+    measures: tuple[DomainMeasure, ...] = Field(description="DOMAIN.NAME each")
     centre: tuple[Finite, ...] = Field(description="mean of every measure where it was fitted")
     scale: tuple[Annotated[Finite, Field(gt=0)], ...] = Field(description="standard deviation of every measure there")
     weights: dict[Name, tuple[Finite, ...]] = Field(description="by domain, one a measure", min_length=2)
@@ -99,29 +100,18 @@ class Recognition(BaseModel):
         for name, by_domain in (("bias", self.bias), ("gains_db", self.gains_db)):
             if by_domain.keys() != self.weights.keys():
                 raise ValueError(f"{name} must be of the domains {sorted(self.weights)}, got {sorted(by_domain)}")
-        if own := [name for name in self.measures if "." not in name]:
-            raise ValueError(f"measures must be DOMAIN.NAME, got {own[0]!r}")
         return self
 
 
 class Calibrations(BaseModel):
-    """What makes a model's scores comparable with those of others. Where several can be used, the last is."""
+    """What makes a model's scores comparable with those of others."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     own: Calibration = Field(description="from the model's own measures")
-    together: Calibration | None = Field(
-        None, description="from other domains' measures too; used in banks that have all the domains it names"
-    )
     recognition: Recognition | None = Field(
-        None, description="by way of the domain; used in banks of just the domains it knows"
+        None, description="from all models' measures together; used instead in banks of just the domains it knows"
     )
-
-    @model_validator(mode="after")
-    def _own_is_own(self) -> "Calibrations":
-        if others := sorted({name for feature in self.own.features for name in feature if "." in name}):
-            raise ValueError(f"own may use the model's own measures only, got {others[0]!r}")
-        return self
 
 
 class Manifest(BaseModel):

@@ -22,14 +22,14 @@ Score = float | None  # dB; None, or not finite: no decision
 class PolicyOptions:
     """How quick and how nervous. Times in seconds, scores in dB. Raises ConfigError for a value out of range.
 
-    The defaults were chosen on validation scenes (`export.tune_policy`), looking twice a second: a dwell of 0.3 s
-    lasts from one look to the next."""
+    The defaults were chosen on validation scenes (`export.tune_policy`), looking twice a second, in a bank that
+    recognises its domains: belief (`belief.py`) takes the place of smoothing and dwell there."""
 
     smoothing_s: float = 0.5  # time constant of the smoothing, 0 (none) to 30
     margin_db: float = 0.5  # by how much another domain must be better, 0 to 20
     hysteresis_db: float = 0.3  # 0 to margin_db: what it may lose of the margin without starting anew
-    dwell_s: float = 0.3  # for how long it must be better, 0 to 30
-    apart_s: float = 1.8  # between two switches at least, 0 to 60
+    dwell_s: float = 0.0  # for how long it must be better, 0 to 30
+    apart_s: float = 0.8  # between two switches at least, 0 to 60
     floor_db: float | None = 1.0  # no model is confident below, -20 to 20; None: the dry sound is never switched to
     fall_back_s: float = 8.0  # for how long none must be confident, 0 to 60
 
