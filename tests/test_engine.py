@@ -297,7 +297,7 @@ def test_the_default_front_end_is_8_ms_late() -> None:
         ({"rate": 44_101}, "no practical multiple"),
         ({"look_ahead_ms": -1.0}, "look_ahead_ms"),
         ({"gains_db": {"all": 25.0}}, "gains_db.all"),
-        ({"front_end": FrontEnd(16_000, 256, 128, 64)}, "bins: the front end has 129, the separator 'a' 257"),
+        ({"front_end": FrontEnd(16_000, 256, 128, 64)}, "bins: the front end has 129, separator 'a' 257"),
         ({"rate": 8000, "front_end": FrontEnd(16_000, 512, 2, 1)}, "shorter than a sample"),
     ],
 )
