@@ -253,7 +253,7 @@ def draw(path: Path, outcomes: Sequence[Outcome], chosen: Outcome) -> None:
         panel.grid(color="#dddddd", linewidth=0.6)
         panel.set_axisbelow(True)
         panel.legend(frameon=False, fontsize=9)
-    figure.suptitle("policy settings on the validation scenes; dashed: what is asked for", fontsize=13)
+    figure.suptitle("settings of belief and policy on the validation scenes; dashed: what is asked for", fontsize=13)
     figure.savefig(path, format="png")
 
 
