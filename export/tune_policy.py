@@ -163,8 +163,8 @@ def recorded(models: Models, folder: Path, scene: Scene) -> Recorded:
     for time_s, named in Kept(folder, {"measures": models.made_with}).get(
         scene, "measures", partial(record, models, scene)
     ):
-        scores, seen = estimates(models.calibrations, named), recognised(models.calibrations, named)
-        looks.append(Look(time_s, scores, seen))
+        seen = recognised(models.calibrations, named)
+        looks.append(Look(time_s, estimates(models.calibrations, named, seen), seen))
     return Recorded(Scene(scene.name, scene.segments, scene.sources[:, :0], scene.clips), looks)
 
 

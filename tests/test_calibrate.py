@@ -11,45 +11,17 @@ import pytest
 from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_tables import DOMAINS, PLAIN, make_table, monitor_computes
 from tiny_data import make_data
 
 from export import calibrate, gather
 from export.calibrate import calibrate as calibrated_table
 from export.calibrate import main, write
 from export.calibration_fit import PAPERS, Form, cross_validated, estimates, fit, folds, picked_db
-from export.gather import Floats, Table
 from streamsep.errors import ModelError
 from streamsep.evaluation.lists import Mixture
 from streamsep.models.loader import Batch
-from streamsep.models.manifest import METADATA_KEY, Calibration, Calibrations, parse_manifest
-from streamsep.monitor import calibration
-
-NAMES = ("silhouette", "posterior_strength", "confidence", "mean_0", "mean_1")
-DOMAINS = ("environment", "music", "noise")
-PLAIN = Calibration(
-    features=(("balance",),), centre=(0.5,), scale=(1.0,), weights=(0.1,), offset_db=1 / 3,
-    lowest_db=-1.0, highest_db=1.0, error_db=0.0,
-)  # fmt: skip
-
-
-def make_table(seed: int, mixtures: int = 90) -> Table:
-    """Measures at random, and SI-SDRi that is a map of them, the same at every look."""
-    rng = np.random.default_rng(seed)
-    measures = np.repeat(rng.normal(size=(mixtures, 1, len(DOMAINS), len(NAMES))), 2, axis=1)
-    measures[..., 2] = measures[..., 0] * measures[..., 1]
-    truth = np.arange(mixtures) % len(DOMAINS)
-    weights = rng.normal(size=len(DOMAINS))
-    si_sdri_db = 3 * measures[:, 0, :, 0] + weights * measures[:, 0, :, 1] + weights
-    clips = np.array([[f"a{row % 40}", f"b{row % 40 // 3}"] for row in range(mixtures)])
-    return Table(DOMAINS, NAMES, truth, clips, np.arange(mixtures) < mixtures - 6, measures, si_sdri_db)
-
-
-def monitor_computes(table: Table, expected: Floats, maps: dict[str, Calibrations]) -> None:
-    """At every look the expected estimates, (mixtures, moments, models)."""
-    for look in np.ndindex(expected.shape[:2]):
-        values = [dict(zip(NAMES, row.tolist(), strict=True)) for row in table.measures[look]]
-        measures = dict(zip(DOMAINS, values, strict=True))
-        assert list(calibration.estimates(maps, measures).values()) == pytest.approx(expected[look].tolist())
+from streamsep.models.manifest import METADATA_KEY, Calibrations, parse_manifest
 
 
 @settings(max_examples=10, deadline=None)

@@ -55,7 +55,7 @@ def test_an_estimate_is_a_linear_map_of_products_within_what_was_seen(
     data: st.DataObject, measures: dict[str, PlacedMeasures]
 ) -> None:
     maps = {domain: Calibrations(own=data.draw(calibrations())) for domain in BANK}
-    found = estimates(maps, by_name(measures))
+    found = estimates(maps, by_name(measures), None)
     assert list(found) == list(measures)
     for domain in BANK:
         assert found[domain] == pytest.approx(reference(maps[domain].own, measures[domain]), rel=1e-6, abs=1e-6)
@@ -66,10 +66,10 @@ def test_without_a_map_or_a_measure_there_is_no_decision() -> None:
     good = Measures(balance=0.5)
     none, both = {"noise": None}, {"noise": None, "music": None}
     one: Maps = {"noise": own}
-    assert estimates(one, by_name(none)) == none
-    assert estimates(one, by_name({"noise": Measures(silhouette=0.5)})) == none
-    assert estimates(none, by_name({"noise": good, "music": good})) == both
-    assert estimates(one, by_name({"noise": good, "music": None})) == {"noise": 0.5, "music": None}
+    assert estimates(one, by_name(none), None) == none
+    assert estimates(one, by_name({"noise": Measures(silhouette=0.5)}), None) == none
+    assert estimates(none, by_name({"noise": good, "music": good}), None) == both
+    assert estimates(one, by_name({"noise": good, "music": None}), None) == {"noise": 0.5, "music": None}
 
 
 @settings(max_examples=20, deadline=None)
@@ -81,7 +81,7 @@ def test_the_measures_needed_are_enough_and_none_is_too_many(data: st.DataObject
     needed = names_needed(maps)
 
     def found(chosen: set[str]) -> dict[str, float | None]:
-        return estimates(maps, by_name(dict.fromkeys(BANK, measure_look_back(back, 2, chosen=chosen))))
+        return estimates(maps, by_name(dict.fromkeys(BANK, measure_look_back(back, 2, chosen=chosen))), None)
 
     assert None not in found(needed).values()
     assert all(None in found(needed - {name}).values() for name in needed)

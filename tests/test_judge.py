@@ -2,8 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_calibrate import PLAIN
-from test_recognition import KNOWN
+from measured_tables import KNOWN, PLAIN
 
 from streamsep.models.manifest import Calibrations, Recognition
 from streamsep.monitor.belief import Belief, BeliefOptions, believe

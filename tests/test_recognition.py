@@ -6,19 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from measured_tables import DOMAINS, KNOWN, NAMES, PLAIN, make_table, monitor_computes
 from pydantic import ValidationError
-from test_calibrate import DOMAINS, NAMES, PLAIN, make_table, monitor_computes
 
 from export.gather import Table
 from export.recognition_fit import cross_validated, estimates, fit
 from streamsep.models.manifest import Calibrations, Recognition
 from streamsep.monitor import calibration
-
-KNOWN = {
-    "measures": ["music.silhouette", "noise.silhouette"], "centre": [0.0, 0.5], "scale": [1.0, 2.0],
-    "weights": {"music": [1.0, 0.0], "noise": [0.0, 1.0]}, "bias": {"music": 0.0, "noise": 0.0},
-    "gains_db": {"music": 5.0, "noise": -1.0}, "error_db": 1.0,
-}  # fmt: skip
 
 
 def telling(seed: int) -> Table:
@@ -68,9 +62,12 @@ def test_it_is_used_in_a_bank_of_just_its_domains() -> None:
 
 def test_without_a_measure_it_needs_there_is_no_decision() -> None:
     maps = dict.fromkeys(("noise", "music"), Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN)))
-    said = calibration.estimates(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}})
+    measures = {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}}
+    said = calibration.estimates(maps, measures, calibration.recognised(maps, measures))
     assert said == pytest.approx({"noise": 5.0, "music": 5.0})
-    assert calibration.estimates(maps, {"noise": {"silhouette": 0.5}, "music": {}}) == dict.fromkeys(maps)
+    measures["music"] = {}
+    assert calibration.recognised(maps, measures) is None
+    assert calibration.estimates(maps, measures, None) == dict.fromkeys(maps)
 
 
 @pytest.mark.parametrize(

@@ -60,12 +60,17 @@ def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
     AudioError when the list has not so many folders."""
     for number, mixture in enumerate(listed):
         clips, found = list(mixture.clips), list(mixture.sources)
-        for other in (*listed[number + 1 :], *listed[:number]):
-            for clip, source in zip(other.clips, other.sources, strict=True):
-                folders = {PurePosixPath(known).parent for known in clips}
-                if len(clips) < sources and PurePosixPath(clip).parent not in folders:
-                    clips.append(clip)
-                    found.append(source)
+        folders = {PurePosixPath(clip).parent for clip in clips}
+        following = (*listed[number + 1 :], *listed[:number])
+        for clip, source in (
+            (clip, source) for other in following for clip, source in zip(other.clips, other.sources, strict=True)
+        ):
+            if len(clips) == sources:
+                break
+            if (folder := PurePosixPath(clip).parent) not in folders:
+                folders.add(folder)
+                clips.append(clip)
+                found.append(source)
         if len(clips) < sources:
             raise AudioError(
                 f"{mixture.name}: found clips of {len(clips)} folders only, {sources} sources need as many"

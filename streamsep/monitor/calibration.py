@@ -50,13 +50,13 @@ def promised_db(calibrations: Maps, shares: Mapping[str, float]) -> dict[str, fl
     return {domain: sum(shares[other] * gain for other, gain in of.items()) for domain, of in gains_db.items()}
 
 
-def estimates(calibrations: Maps, measures: Named) -> dict[str, float | None]:
+def estimates(calibrations: Maps, measures: Named, seen: Mapping[str, float] | None) -> dict[str, float | None]:
     """What every model would improve SI-SDR by, in dB, to judge by the measures of one look back.
 
-    None, which is no decision, where a model has no map, or a measure that its map needs was not taken."""
+    seen: what `recognised` says of them. None, which is no decision, where a model has no map, or a measure that its
+    map needs was not taken."""
     if recognises(calibrations):
-        shares = recognised(calibrations, measures)
-        return dict.fromkeys(measures) if shares is None else {**promised_db(calibrations, shares)}
+        return dict.fromkeys(measures) if seen is None else {**promised_db(calibrations, seen)}
     found: dict[str, float | None] = {}
     for domain, values in measures.items():
         maps = calibrations.get(domain)

@@ -64,8 +64,8 @@ class ConfidenceJudge:
         """By domain, in the bank's order."""
         measures = self.measures(look_backs, moment)
         named = by_name(measures)
-        scores = estimates(self._calibrations, named)
         seen = recognised(self._calibrations, named)
+        scores = estimates(self._calibrations, named, seen)
         state, decision = self.weigh(scores, seen, moment.time_s, moment.active, moment.locked)
         raw = {domain: found.by_name["confidence"] for domain, found in measures.items() if found is not None}
         return Judgement(
