@@ -7,7 +7,7 @@ is the sum of its sources; a source shorter than the mixture is followed by sile
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -62,9 +62,7 @@ def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
         clips, found = list(mixture.clips), list(mixture.sources)
         folders = {PurePosixPath(clip).parent for clip in clips}
         following = (*listed[number + 1 :], *listed[:number])
-        for clip, source in (
-            (clip, source) for other in following for clip, source in zip(other.clips, other.sources, strict=True)
-        ):
+        for clip, source in chain.from_iterable(zip(one.clips, one.sources, strict=True) for one in following):
             if len(clips) == sources:
                 break
             if (folder := PurePosixPath(clip).parent) not in folders:
