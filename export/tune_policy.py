@@ -34,8 +34,8 @@ from streamsep.models.bank import bank_folder
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import Calibration, Calibrations
 from streamsep.monitor.belief import BeliefOptions
-from streamsep.monitor.calibration import estimates, names_needed, recognised
-from streamsep.monitor.judge import PAPERS, ConfidenceJudge, JudgeOptions
+from streamsep.monitor.calibration import PAPERS, estimates, names_needed, recognised
+from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
 from streamsep.monitor.look_back import Moment, Watch
 from streamsep.monitor.policy import PolicyOptions
 

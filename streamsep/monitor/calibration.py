@@ -14,7 +14,7 @@ from math import exp, prod
 from streamsep.models.manifest import Calibration, Calibrations, Recognition
 from streamsep.monitor.confidence import ALL, Measures
 
-CONFIDENCE = ("silhouette", "posterior_strength")  # whose product it is
+PAPERS = ("silhouette", "posterior_strength")  # of which confidence is the product: always measured and reported
 
 Maps = Mapping[str, Calibrations | None]  # by domain, of a whole bank; None: that model has not been calibrated
 Named = Mapping[str, Mapping[str, float] | None]  # by domain, of a whole bank: the values of its measures by name
@@ -103,7 +103,7 @@ def names_needed(calibrations: Maps) -> set[str]:
     else:
         features = [feature for maps in calibrations.values() if maps is not None for feature in maps.own.features]
         names = {name for feature in features for name in feature}
-    return {name for name in ALL if name in names or ("confidence" in names and name in CONFIDENCE)}
+    return {name for name in ALL if name in names or ("confidence" in names and name in PAPERS)}
 
 
 def _recognition(calibrations: Maps, domain: str) -> Recognition:

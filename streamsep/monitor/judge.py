@@ -8,13 +8,19 @@ import numpy as np
 from streamsep.models.manifest import Calibrations
 from streamsep.monitor.activity import FRAME_S, ActivityOptions, is_active, levels_dbfs
 from streamsep.monitor.belief import Belief, BeliefOptions, believe
-from streamsep.monitor.calibration import by_name, estimates, names_needed, promised_db, recognised, recognises
+from streamsep.monitor.calibration import (
+    PAPERS,
+    by_name,
+    estimates,
+    names_needed,
+    promised_db,
+    recognised,
+    recognises,
+)
 from streamsep.monitor.confidence import ALL, Measures
 from streamsep.monitor.look_back import Judgement, LookBack, Moment
 from streamsep.monitor.placed import measure_look_back
 from streamsep.monitor.policy import Decision, PolicyOptions, PolicyState, decide
-
-PAPERS = ("silhouette", "posterior_strength")  # of which confidence is the product: always measured and reported
 
 
 @dataclass(frozen=True)
