@@ -22,7 +22,7 @@ def sound_environment(server: str) -> dict[str, str]:
 @contextmanager
 def jack_server(rate: int = 48_000, period: int = 1024) -> Iterator[dict[str, str]]:
     """Runs a server with two capture and two playback ports; gives the environment that leads a program to it."""
-    name = f"streamsep-{uuid.uuid4().hex[:8]}"
+    name = f"tested-{uuid.uuid4().hex[:8]}"
     environment = sound_environment(name)
     command = ["jackd", "--name", name, "--no-realtime", "-d", "dummy", "--rate", str(rate), "--period", str(period)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import streamsep
 from streamsep.arrays import Array
 from streamsep.models.subject import memory_of
-from streamsep.monitor.shared import Block, open_block
 from streamsep.realtime.recent import Recent, RecentReader, recent_size
+from streamsep.sharing import Block, open_block
 
 ROOT = Path(streamsep.__file__).parents[1]
 hop_lengths = st.integers(1, 70)
@@ -89,7 +89,7 @@ def test_a_row_that_is_partly_of_another_time_is_not_believed(hop: int, torn: in
 WRITER = """
 import itertools, sys
 import numpy as np
-from streamsep.monitor.shared import open_block
+from streamsep.sharing import open_block
 from streamsep.realtime.recent import Recent
 hop, *windows = map(int, sys.argv[1:])
 windows = [Recent(open_block(file), hop, hops) for hops, file in zip(windows[::2], windows[1::2])]

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from streamsep import sharing
 from streamsep.errors import StreamsepError
 from streamsep.models.subject import memory_of
-from streamsep.monitor import shared
-from streamsep.monitor.shared import Block, Board, BoardWriter, Layout, open_block
+from streamsep.monitor.shared import Board, BoardWriter, Layout
+from streamsep.sharing import Block, open_block
 
 ROOT = Path(__file__).parents[1]
 
@@ -80,7 +81,8 @@ def test_a_verdict_that_is_half_written_is_not_taken_and_harms_nothing(layout: L
 PUBLISHER = """
 import itertools, sys
 import numpy as np
-from streamsep.monitor.shared import BoardWriter, Layout, open_block
+from streamsep.monitor.shared import BoardWriter, Layout
+from streamsep.sharing import open_block
 writer = BoardWriter(open_block(int(sys.argv[1])), Layout({"a": {"x": (700,)}, "b": {"y": (9, 9)}}))
 for tick in itertools.count(1):
     writer.publish(tick, {"a": tick, "b": tick}, "a", ("a", tick, {"x": np.full(700, tick, np.float32)}))
@@ -124,6 +126,6 @@ def test_asking_for_a_verdict_takes_no_memory() -> None:
 
 
 def test_without_room_for_shared_memory_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(shared, "FOLDER", tmp_path / "nowhere")
+    monkeypatch.setattr(sharing, "FOLDER", tmp_path / "nowhere")
     with pytest.raises(StreamsepError, match=r"nowhere.*100 bytes of shared memory: No such file"):
         Block(100)

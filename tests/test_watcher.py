@@ -26,9 +26,8 @@ from watched import (
     wait,
 )
 
+from streamsep import child, sharing
 from streamsep.errors import ConfigError
-from streamsep.monitor import guardian as guardian_module
-from streamsep.monitor import shared
 from streamsep.monitor.guardian import Guardian
 from streamsep.monitor.look_back import Judgement
 
@@ -110,7 +109,7 @@ def test_it_is_started_later_and_later_but_for_ever(folder: Path, monkeypatch: p
     now_s, begun = 0.0, []
     for failures in range(1, 10):
         executable = "/bin/false" if failures % 2 else "/nowhere/python"
-        monkeypatch.setattr(guardian_module.sys, "executable", executable)
+        monkeypatch.setattr(child.sys, "executable", executable)
         while guardian.health.starts < failures:
             now_s += 0.25
             guardian.check(now_s)
@@ -174,7 +173,7 @@ def test_when_its_owner_ends_so_does_it_and_nothing_is_left(folder: Path, order:
         process.wait()
         wait(lambda: is_gone(watcher))
         assert not memory & shared_by_others()
-        assert not list(shared.FOLDER.glob("*streamsep*"))
+        assert not list(sharing.FOLDER.glob("*streamsep*"))
 
 
 # ------------------------------------------------------------------------------------------------------- bad settings

@@ -18,8 +18,8 @@ from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.guardian import Guardian
 from streamsep.monitor.look_back import Judge
-from streamsep.monitor.shared import FOLDER
 from streamsep.realtime.stft import Analysis
+from streamsep.sharing import FOLDER
 
 DOMAINS = "music", "noise"
 HOP = 64

@@ -6,39 +6,29 @@ tries again, later and later, for ever.
 
 import atexit
 import os
-import pickle
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
+from streamsep.child import Child, message
 from streamsep.errors import ConfigError
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.look_back import Judge
-from streamsep.monitor.shared import Block, Board, Layout
+from streamsep.monitor.shared import Board, Layout
 from streamsep.monitor.watcher import Plan, serve
 from streamsep.realtime.recent import Recent, recent_size
+from streamsep.sharing import Block
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 SETTLED_S = 60.0  # a watcher that lived so long makes its guardian forget how often the ones before it died
 START_LIMIT_S = 60.0  # to open every model, on a slow and busy machine
 STOP_LIMIT_S = 2.0
 POLL_S = 0.1
-# The watcher's first steps: an interpreter that finds what this one finds, and the rest by name.
-BEGIN = """
-import pickle, sys
-sys.path[:] = pickle.load(sys.stdin.buffer)
-serve, plan = pickle.load(sys.stdin.buffer)
-serve(plan)
-"""
-ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def wait_s(failures: int) -> float:
@@ -113,12 +103,12 @@ class Guardian:
             guardian=os.getpid(),
         )
         try:
-            self._message = pickle.dumps(sys.path) + pickle.dumps((serve, plan))
-        except (pickle.PicklingError, AttributeError, TypeError) as error:
-            raise ConfigError(f"judge: expected something that can be pickled: {error}") from None
+            self._message = message(serve, plan)
+        except ConfigError as error:
+            raise ConfigError(f"judge: {error}") from None
         self._tell = tell
         self._hang_s, self._hop_s = hang_s, front.hop / front.sample_rate
-        self._process: subprocess.Popen[bytes] | None = None
+        self._watcher: Child | None = None
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # of every watcher, until `close`
         self._failures = 0  # in a row
         self._next_s = self._started_s = self._alive_s = 0.0
@@ -131,7 +121,7 @@ class Guardian:
     @property
     def pid(self) -> int | None:
         """The watcher's process number; None while there is none."""
-        return None if self._process is None else self._process.pid
+        return None if self._watcher is None else self._watcher.pid
 
     def start(self) -> None:
         """Start the watcher, and a thread that looks after it."""
@@ -143,15 +133,9 @@ class Guardian:
         self._closing.set()
         if self._thread.ident is not None:
             self._thread.join()
-        if self._process is not None:
-            with suppress(OSError):
-                self._input.close()
-            try:
-                self._process.wait(STOP_LIMIT_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
-            self._process = None
+        if self._watcher is not None:
+            self._watcher.end(STOP_LIMIT_S)
+            self._watcher = None
         for block in self._blocks:
             block.close()
         self._complaints.close()
@@ -171,13 +155,13 @@ class Guardian:
 
     def check(self, now_s: float) -> None:
         """See how the watcher is and do what is to be done. Waits for nothing; now_s: a clock that only goes on."""
-        if self._process is None:
+        if self._watcher is None:
             if now_s >= self._next_s:
                 self._launch(now_s)
             return
-        code = self._process.poll()
+        code = self._watcher.exit_code()
         if code is not None:
-            self._bury(code, now_s)
+            self._bury(self._watcher, code, now_s)
             return
         if self.board.beats != self._beats:
             self._beats, self._alive_s = self.board.beats, now_s
@@ -186,7 +170,7 @@ class Guardian:
                 self._say("the monitor is running")
         elif now_s - self._alive_s > (self._hang_s if self._answered else START_LIMIT_S):
             self._hung = True
-            self._process.kill()  # it is buried when the system says that it is dead
+            self._watcher.kill()  # it is buried when the system says that it is dead
         if self.board.lost != self._lost:
             missed_s = (self.board.lost - self._lost) * self._hop_s
             self._lost = self.board.lost
@@ -202,31 +186,12 @@ class Guardian:
         self._complaints.truncate()
         self.health.starts += 1
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", BEGIN],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=self._complaints,
-                env=os.environ | ONE_THREAD,
-                pass_fds=[block.file for block in self._blocks],
-                process_group=0,  # Ctrl-C is for us
-            )
+            self._watcher = Child(self._message, [block.file for block in self._blocks], self._complaints)
         except OSError as error:
             self.health.deaths += 1
             self._wait(f"the monitor could not be started: {error.strerror}", now_s)
-            return
-        with suppress(OSError):  # it is dead already, and the next check will see it
-            self._input.write(self._message)
-            self._input.flush()
 
-    @property
-    def _input(self) -> IO[bytes]:
-        """What the watcher reads; when it is closed, the watcher ends."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        return self._process.stdin
-
-    def _bury(self, code: int, now_s: float) -> None:
+    def _bury(self, watcher: Child, code: int, now_s: float) -> None:
         """A watcher has ended, with this exit code: say why, and when there will be another."""
         if self._hung:
             self.health.hangs += 1
@@ -234,9 +199,8 @@ class Guardian:
         else:
             self.health.deaths += 1
             why = f"the monitor died: {self._cause(code)}"
-        with suppress(OSError):
-            self._input.close()
-        self._process = None
+        watcher.release()
+        self._watcher = None
         if self._answered and now_s - self._started_s >= SETTLED_S:
             self._failures = 0
         self._wait(why, now_s)

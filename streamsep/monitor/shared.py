@@ -1,61 +1,24 @@
-"""The memory that the engine's process and the watcher's share: where it is from, and the board of verdicts in it.
+"""The board of verdicts, in memory that the engine's process and the watcher's share (see `streamsep.sharing`).
 
-A block of memory has no name, so nobody can leave it behind: it is a file of the memory file system (elsewhere than
-on Linux: of the temporary folder) that is in no folder, handed to the watcher as an open file when it is started, and
-gone with the last process that has it, however that one ended. `multiprocessing.shared_memory` has names: they
-outlive a process that is killed, and before Python 3.13 another process keeps track of them and removes what is still
-in use.
-
-The board is written by the watcher and read on the engine's side, a record a tick, in two places by turns. A record
-is sealed like a hop of the recent window (see `realtime.recent`), so a reader gets a whole one or none, whatever
-becomes of the writer.
+It is written by the watcher and read on the engine's side, a record a tick, in two places by turns. A record is
+sealed like a hop of the recent window (see `realtime.recent`), so a reader gets a whole one or none, whatever becomes
+of the writer.
 """
 
 import math
-import mmap
-import os
-import tempfile
-import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.arrays import Array, State
-from streamsep.errors import StreamsepError
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.recent import weights
 
-MEMORY = Path("/dev/shm")
-FOLDER = MEMORY if MEMORY.is_dir() else Path(tempfile.gettempdir())
 NONE = -1  # where a domain's index would stand
 
 Shapes = Mapping[str, Mapping[str, tuple[int, ...]]]  # domain -> state -> shape, in the bank's order
-
-
-class Block:
-    """A new piece of memory, all zero, to share with processes that are started with `file` among their open files.
-
-    The bytes stay as long as the array `memory`; `close` gives back the file, and nobody new can have them."""
-
-    def __init__(self, size: int) -> None:
-        """Raises StreamsepError when there is no room for it."""
-        try:
-            with tempfile.TemporaryFile(dir=FOLDER, buffering=0) as file:
-                # written, not just made longer: where there is no room for it this says so, a store later would kill
-                file.write(bytes(size))
-                self.file = os.dup(file.fileno())
-        except OSError as error:
-            raise StreamsepError(f"{FOLDER}: {size} bytes of shared memory: {error.strerror}") from None
-        self.close = weakref.finalize(self, os.close, self.file)
-        self.memory = open_block(self.file)
-
-
-def open_block(file: int) -> NDArray[np.uint8]:
-    """The bytes of a block, by its number among the open files."""
-    return np.frombuffer(mmap.mmap(file, 0), np.uint8)
 
 
 @dataclass(frozen=True)

@@ -6,18 +6,19 @@ board; nobody waits for it. It ends when its guardian's process does, however th
 """
 
 import os
-import signal
 import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from streamsep.child import deaf_to_signals, end_with
 from streamsep.models.loader import Batch
 from streamsep.monitor.look_back import Judge, Judgement, Moment, Watch
-from streamsep.monitor.shared import BoardWriter, Layout, open_block
+from streamsep.monitor.shared import BoardWriter, Layout
 from streamsep.realtime.recent import RecentReader
 from streamsep.realtime.stft import FrontEnd
+from streamsep.sharing import open_block
 
 NICENESS = 10
 PIECE = 125  # hops between two signs of life
@@ -89,11 +90,10 @@ class Watcher:
         return len(samples)
 
 
-def serve(plan: Plan) -> None:
+def serve(plan: Plan, lifeline: int) -> None:
     """The life of the process."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # they may be sent to everybody, but it is the guardian who decides
-    threading.Thread(target=_follow, daemon=True).start()
+    deaf_to_signals()
+    threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
     os.nice(NICENESS)
     board = BoardWriter(open_block(plan.board), plan.layout)
     recent = RecentReader(open_block(plan.recent), plan.front_end.hop, plan.hops)
@@ -105,11 +105,3 @@ def serve(plan: Plan) -> None:
         now_s = time.monotonic()
         due_s = max(due_s + plan.every_s, now_s)  # what was missed is not made up for
         time.sleep(due_s - now_s)
-
-
-def _follow() -> None:
-    """Wait for the end of the guardian's process, or for its wish: then nobody holds the other end of our input. End
-    here and now, whatever else is under way: there is nothing to clean up."""
-    while os.read(0, 1):
-        pass
-    os._exit(0)
