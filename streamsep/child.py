@@ -1,7 +1,8 @@
-"""A process of our own that helps the one with the sound: an interpreter of its own, never a fork.
+"""A process of our own that helps another: an interpreter of its own, never a fork.
 
-It is told what to do through a pipe, its *lifeline*: when nobody holds the other end any more, whoever started it is
-gone or wants it to end. It does not run the user's script a second time, as `multiprocessing` would.
+It is told what to do through its standard input, its *lifeline*: when nobody holds the other end any more, whoever
+started it is gone or wants it to end. It may answer through its standard output. It does not run the user's script a
+second time, as `multiprocessing` would.
 """
 
 import os
@@ -11,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from streamsep.errors import ConfigError
 
@@ -22,17 +23,18 @@ LENGTH_BYTES = 8
 # The first steps: an interpreter that finds what this one finds, and the rest by name.
 BEGIN = f"""
 import os, pickle, sys
-lifeline = int(sys.argv[1])
 def read(size):
     parts = b""
     while len(parts) < size:
-        parts += os.read(lifeline, size - len(parts)) or sys.exit()
+        parts += os.read(0, size - len(parts)) or sys.exit()
     return parts
 sys.path[:], task = pickle.loads(read(int.from_bytes(read({LENGTH_BYTES}), "big")))
 work, plan = pickle.loads(task)
-work(plan, lifeline)
+work(plan, 0)
 """
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+# Ctrl-C is for who started it.
+APART: dict[str, Any] = {"process_group": 0} if os.name == "posix" else {"creationflags": 0x00000200}
 
 
 def message(work: Work[Plan], plan: Plan) -> bytes:
@@ -45,38 +47,35 @@ def message(work: Work[Plan], plan: Plan) -> bytes:
 
 
 class Child:
-    """A running process. Raises OSError when none can be started."""
+    """A running process. Raises OSError when none can be started. `answers`: what it writes to standard output."""
 
-    def __init__(self, told: bytes, files: Sequence[int], complaints: IO[bytes], at_terminal: bool = False) -> None:
-        """told: see `message`. files: that it may have open. complaints: where it writes errors. at_terminal: it may
-        read and draw there; otherwise it is away from it, and Ctrl-C is not for it."""
-        end, self._lifeline = os.pipe()
-        terminal = None if at_terminal else subprocess.DEVNULL
-        try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", BEGIN, str(end)],
-                stdin=terminal,
-                stdout=terminal,
-                stderr=complaints,
-                env=os.environ | ONE_THREAD,
-                pass_fds=[*files, end],
-                process_group=None if at_terminal else 0,
-            )
-        except BaseException:
-            os.close(self._lifeline)
-            raise
-        finally:
-            os.close(end)
+    def __init__(
+        self, told: bytes, complaints: IO[bytes], files: Sequence[int] = (), answering: bool = False
+    ) -> None:
+        """told: see `message`. complaints: where it writes errors. files: that it may have open. answering: it has
+        something to say; `answers` must then be read."""
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-c", BEGIN],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE if answering else subprocess.DEVNULL,
+            stderr=complaints,
+            env=os.environ | ONE_THREAD,
+            pass_fds=files,
+            bufsize=0,
+            **APART,
+        )
         self.pid = self._process.pid
-        self._open = True
+        self.answers = self._process.stdout
+        assert self._process.stdin is not None
+        self._lifeline: IO[bytes] = self._process.stdin
         self.tell(told)
 
     def tell(self, what: bytes) -> None:
         """More, down the lifeline; waits when the child does not listen. A dead one hears nothing."""
         left = memoryview(what)
-        with suppress(OSError):
+        with suppress(OSError, ValueError):  # it has ended, or was let go
             while left:
-                left = left[os.write(self._lifeline, left) :]
+                left = left[self._lifeline.write(left) :]
 
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal that killed it."""
@@ -88,9 +87,8 @@ class Child:
 
     def release(self) -> None:
         """Let go of the lifeline: it may end."""
-        if self._open:
-            self._open = False
-            os.close(self._lifeline)
+        with suppress(OSError):
+            self._lifeline.close()
 
     def end(self, limit_s: float) -> int:
         """Ask it to end, wait for that, and kill it if it takes too long; its exit code."""
@@ -100,12 +98,16 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+        finally:
+            if self.answers is not None:
+                self.answers.close()
 
 
 def deaf_to_signals() -> None:
     """In a child: signals may be sent to everybody, but who started it decides when it ends."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # Windows has no SIGHUP
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def end_with(lifeline: int) -> None:

@@ -40,7 +40,7 @@ def complaints() -> Iterator[IO[bytes]]:
 
 
 def test_a_child_hears_everything_that_is_said_before_it_is_let_go(tmp_path: Path, complaints: IO[bytes]) -> None:
-    child = Child(message(copy_lines, (str(tmp_path / "heard"), 0)), [], complaints)
+    child = Child(message(copy_lines, (str(tmp_path / "heard"), 0)), complaints)
     said = b"".join(b"%d\n" % number for number in range(50_000))  # more than a pipe holds
     child.tell(said)
     assert child.exit_code() is None
@@ -51,7 +51,7 @@ def test_a_child_hears_everything_that_is_said_before_it_is_let_go(tmp_path: Pat
 
 
 def test_a_child_that_does_not_end_is_killed(tmp_path: Path, complaints: IO[bytes]) -> None:
-    child = Child(message(copy_lines, (str(tmp_path / "heard"), 1000)), [], complaints)
+    child = Child(message(copy_lines, (str(tmp_path / "heard"), 1000)), complaints)
     wait((tmp_path / "heard").exists)
     assert child.end(limit_s=0.2) < 0
     assert is_gone(child.pid)
@@ -59,7 +59,7 @@ def test_a_child_that_does_not_end_is_killed(tmp_path: Path, complaints: IO[byte
 
 
 def test_a_child_ends_with_its_lifeline(complaints: IO[bytes]) -> None:
-    child = Child(message(sleep_until_told, None), [], complaints)
+    child = Child(message(sleep_until_told, None), complaints)
     child.release()
     wait(lambda: child.exit_code() is not None)
     assert child.exit_code() == 0

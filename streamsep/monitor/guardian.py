@@ -186,7 +186,7 @@ class Guardian:
         self._complaints.truncate()
         self.health.starts += 1
         try:
-            self._watcher = Child(self._message, [block.file for block in self._blocks], self._complaints)
+            self._watcher = Child(self._message, self._complaints, [block.file for block in self._blocks])
         except OSError as error:
             self.health.deaths += 1
             self._wait(f"the monitor could not be started: {error.strerror}", now_s)
