@@ -11,6 +11,7 @@ from streamsep.models.bank import Bank, look_back_graphs, open_bank, open_look_b
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.activity import ActivityOptions
 from streamsep.monitor.belief import BeliefOptions
+from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
 from streamsep.monitor.inline import InlineMonitor
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
@@ -24,10 +25,16 @@ Tell = Callable[[str], object]
 
 
 def build(
-    settings: Settings, rate: int, channels: int, tell: Tell = lambda status: None
+    settings: Settings,
+    rate: int,
+    channels: int,
+    tell: Tell = lambda status: None,
+    look: Callable[[Evaluation], object] | None = None,
+    first: str | None = None,
 ) -> tuple[Engine, Bank, Guardian | None]:
     """An engine, the bank it runs and, if the domain is "auto", the monitor in a process of its own that goes with
     it. tell: called with a sentence for the user whenever something becomes of that process, in another thread.
+    look: called with everything that it sees, in a third. first: the domain to begin with, where the monitor chooses.
 
     Raises ConfigError or ModelError."""
     bank = open_bank(**settings.models.model_dump())
@@ -47,9 +54,10 @@ def build(
         loudest=watching.loudest,
         window_s=watching.look_back_s + 2 * watching.every_s + 2.0,
         tell=tell,
+        look=look,
     )
     try:
-        engine = make_engine(settings, bank, rate, channels, guardian)
+        engine = make_engine(settings, bank, rate, channels, guardian, first)
     except BaseException:
         guardian.close()
         raise
@@ -97,8 +105,10 @@ def make_judge(settings: Settings, manifests: Mapping[str, Manifest]) -> Confide
     return ConfidenceJudge(sources, calibrations, rate, options)
 
 
-def make_engine(settings: Settings, bank: Bank, rate: int, channels: int, monitor: Monitor | None) -> Engine:
-    """An engine around the bank's separators."""
+def make_engine(
+    settings: Settings, bank: Bank, rate: int, channels: int, monitor: Monitor | None, first: str | None = None
+) -> Engine:
+    """An engine around the bank's separators. first: the domain to begin with; None: the one that is set."""
     options = EngineOptions(
         gains_db=known_gains(settings, bank),
         dry_floor_db=settings.dry_floor_db,
@@ -107,7 +117,7 @@ def make_engine(settings: Settings, bank: Bank, rate: int, channels: int, monito
         gain_ramp_ms=settings.gain_ramp_ms,
         **settings.limiter.model_dump(),
     )
-    return Engine(bank.separators(), bank.front_end, options, settings.domain, rate, channels, monitor)
+    return Engine(bank.separators(), bank.front_end, options, first or settings.domain, rate, channels, monitor)
 
 
 def known_gains(settings: Settings, bank: Bank) -> dict[str, float]:

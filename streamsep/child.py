@@ -53,7 +53,7 @@ class Child:
         self, told: bytes, complaints: IO[bytes], files: Sequence[int] = (), answering: bool = False
     ) -> None:
         """told: see `message`. complaints: where it writes errors. files: that it may have open. answering: it has
-        something to say; `answers` must then be read."""
+        something to say: `answers` must be read, and closed at its end."""
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", BEGIN],
             stdin=subprocess.PIPE,
@@ -61,21 +61,19 @@ class Child:
             stderr=complaints,
             env=os.environ | ONE_THREAD,
             pass_fds=files,
-            bufsize=0,
             **APART,
         )
         self.pid = self._process.pid
-        self.answers = self._process.stdout
+        self.answers: IO[bytes] | None = self._process.stdout
         assert self._process.stdin is not None
         self._lifeline: IO[bytes] = self._process.stdin
         self.tell(told)
 
     def tell(self, what: bytes) -> None:
         """More, down the lifeline; waits when the child does not listen. A dead one hears nothing."""
-        left = memoryview(what)
         with suppress(OSError, ValueError):  # it has ended, or was let go
-            while left:
-                left = left[self._lifeline.write(left) :]
+            self._lifeline.write(what)
+            self._lifeline.flush()
 
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal that killed it."""
@@ -98,9 +96,6 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
-        finally:
-            if self.answers is not None:
-                self.answers.close()
 
 
 def deaf_to_signals() -> None:

@@ -12,7 +12,8 @@ from streamsep.arrays import Block
 from streamsep.assembly import build_inline, settings_of
 from streamsep.errors import AudioError
 from streamsep.models.manifest import Manifest
-from streamsep.monitor.inline import Evaluation, InlineMonitor
+from streamsep.monitor.evaluation import Evaluation
+from streamsep.monitor.inline import InlineMonitor
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.ledger import Ledger

@@ -1,14 +1,26 @@
-"""`streamsep live`: from the microphone through the engine to the ears."""
+"""`streamsep live`: from the microphone through the engine to the ears, with a meter, keys and a summary."""
 
-from dataclasses import asdict
-from typing import Annotated, Any
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.live import Live
 
-from streamsep.cli.console import ledger_json, ledger_table, print_json, remarks, results
+from streamsep.cli.console import ledger_table, print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
 
+if TYPE_CHECKING:
+    from streamsep.live.meter import Meter
+    from streamsep.live.session import Session
+
 DEVICE = "NAME|NUMBER"  # a device: a part of its name, or its number
+STEP_S = 0.05
+DRAWN_EVERY_S = 0.1
+STATUS_S = 8.0  # for so long a remark stays in the meter
 
 
 def live(
@@ -26,49 +38,123 @@ def live(
 ) -> None:
     """Separate what a microphone hears, and play it. Use headphones: loudspeakers would howl. Ctrl-C ends it.
 
+    In a terminal it shows levels, domains, load and gaps, and takes keys: 1-9 a domain, a auto, b bypass, m mute, ...
+
     Example: [bold]streamsep live --domain noise --set gains_db.noise=-30[/]
     """
-    from streamsep.assembly import build
-    from streamsep.audio import devices
-    from streamsep.audio.live import Callback, Stream, collector_frozen
+    from streamsep.live.session import Session
+    from streamsep.live.sound import SoundPlan
 
     settings = chosen(config, domain, changes)
-    microphone, ears = devices.find(source, "input"), devices.find(sink, "output")
-    channels = channels or min(2, microphone.inputs, ears.outputs)
-
-    def tell(status: str) -> None:
-        remarks.print(status)
-
-    engine, _, guardian = build(settings, rate or ears.rate, channels, tell)
-    with engine:
-        engine.bypass(bypass)
-        callback = Callback(engine)
-        stream = Stream(callback, microphone, ears, engine.rate, channels, block)
-        remarks.print(f"{microphone.name} → {settings.domain} → {ears.name}, {engine.rate} Hz, channels: {channels}")
-        remarks.print(ledger_table(engine.latency))
-        device_ms = stream.latency_ms
-        remarks.print(
-            f"and the devices: in {device_ms['input']:.2f} ms, out {device_ms['output']:.2f} ms. Ctrl-C ends."
-        )
-        with collector_frozen(), stream:
-            stream.wait(seconds)
-        summary = {
-            **callback.report(),
-            "domain": settings.domain,
-            "heard": None if engine.dry else engine.domain,
-            "rate": engine.rate,
-            "channels": channels,
-            "latency": {**ledger_json(engine.latency), "device_ms": device_ms},
-            "switches": engine.counters.switches,
-            "late_hand_overs": engine.counters.late_hand_overs,
-            "monitor": None if guardian is None else asdict(guardian.health),
-        }
-    if callback.first_fault is not None:
-        remarks.print(f"the engine failed {callback.faults} times, first with: {callback.first_fault!r}", style="red")
+    plan = SoundPlan(settings, source, sink, channels, block, rate, bypass)
+    screen = Screen()
+    session = Session(plan, screen.tell, screen.look)
+    with interruptions() as interrupted:
+        try:
+            run(session, screen, seconds, interrupted)
+            summary = session.summary()
+        finally:
+            session.close()
+    if summary["fault"]:
+        remarks.print(summary["fault"], style="red")
     if as_json:
         print_json(summary)
     else:
         show(summary)
+
+
+def run(session: "Session", screen: "Screen", seconds: float | None, interrupted: Callable[[], bool]) -> None:
+    """Until the seconds are over, or Ctrl-C, or the key q. Raises StreamsepError when it cannot begin."""
+    from streamsep.live.keys import Desk, keyboard
+    from streamsep.live.meter import Meter
+
+    while session.opened is None:
+        session.step(time.monotonic())
+        if interrupted():
+            return
+        time.sleep(STEP_S)
+    opened, ledger = session.opened, session.ledger
+    remarks.print(
+        f"{opened['input']} → {session.plan.settings.domain} → {opened['output']}, {opened['rate']} Hz, "
+        f"channels: {opened['channels']}. Use headphones: loudspeakers would howl. Ctrl-C ends."
+    )
+    remarks.print(ledger_table(ledger))
+    desk = Desk(opened["domains"], opened["sources"], session.plan.settings.gains_db)
+    end_s = None if seconds is None else time.monotonic() + seconds
+    with keyboard() as keys, screen.drawn(Meter(desk, opened, f"{ledger.ms:.1f} ms"), keys is not None):
+        while not session.finished:
+            now_s = time.monotonic()
+            session.step(now_s)
+            if interrupted() or (end_s is not None and now_s >= end_s):
+                session.stop()
+            for key in keys.pressed() if keys else ():
+                if key == "q":
+                    session.stop()
+                elif session.now is not None:
+                    now = session.now
+                    if request := desk.press(key, now["domain"], now["bypassed"], now["locked"]):
+                        session.ask(**request)
+            screen.draw(session.now, now_s)
+            time.sleep(STEP_S)
+
+
+class Screen:
+    """Where remarks and the meter go: standard error, which may be a terminal or not."""
+
+    def __init__(self) -> None:
+        self._live: Live | None = None
+        self._meter: Meter | None = None
+        self._keys = False
+        self._status, self._status_s, self._drawn_s = "", 0.0, 0.0
+
+    def tell(self, status: str) -> None:
+        """A sentence for the user."""
+        remarks.print(status)
+        self._status, self._status_s = status, time.monotonic()
+
+    def look(self, seen: dict[str, Any]) -> None:
+        """What the monitor saw."""
+        if self._meter is not None:
+            self._meter.estimates_db = seen["smoothed"]
+
+    @contextmanager
+    def drawn(self, meter: "Meter", keys: bool) -> Iterator[None]:
+        """Show the meter, if this is a terminal. keys: whether they can be pressed."""
+        self._meter, self._keys = meter, keys
+        if not remarks.is_terminal:
+            yield
+            return
+        with Live(console=remarks, auto_refresh=False, transient=True) as self._live:
+            yield
+        self._live = None
+
+    def draw(self, now: dict[str, Any] | None, now_s: float) -> None:
+        """The newest figures, not too often."""
+        if self._live is None or self._meter is None or now_s - self._drawn_s < DRAWN_EVERY_S:
+            return
+        self._drawn_s = now_s
+        status = self._status if now_s - self._status_s < STATUS_S else ""
+        self._live.update(self._meter.draw(now, status, self._keys), refresh=True)
+
+
+@contextmanager
+def interruptions() -> Iterator[Callable[[], bool]]:
+    """A function that says whether Ctrl-C was pressed, which ends nothing the first time and everything the second.
+
+    A handler of our own, because a shell starts background jobs with SIGINT ignored."""
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = signal.signal(signal.SIGINT, press), signal.signal(signal.SIGTERM, press)
+    try:
+        yield lambda: pressed
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def show(summary: dict[str, Any]) -> None:
@@ -76,6 +162,8 @@ def show(summary: dict[str, Any]) -> None:
     times = ", ".join(f"{name.removesuffix('_ms')} {value} ms" for name, value in summary["callback"].items())
     results.print(f"{summary['seconds']:.1f} s heard in {summary['callbacks']} callbacks: {times}")
     for name in ("underruns", "overruns"):
-        causes = summary[name]
-        blamed = f" (ours {causes['deadline']}, the device's {causes['device']})" if any(causes.values()) else ""
+        causes = {cause: count for cause, count in summary[name].items() if count}
+        blamed = f" ({', '.join(f'{cause} {count}' for cause, count in causes.items())})" if causes else ""
         results.print(f"{name}: {sum(causes.values())}{blamed}")
+    if summary["reconnections"]:
+        results.print(f"the device went away and came back {summary['reconnections']} times")

@@ -5,6 +5,7 @@ tries again, later and later, for ever.
 """
 
 import atexit
+import json
 import os
 import signal
 import tempfile
@@ -13,11 +14,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import IO, Self
 
 from streamsep.child import Child, message
 from streamsep.errors import ConfigError
 from streamsep.models.manifest import Manifest
+from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.look_back import Judge
 from streamsep.monitor.shared import Board, Layout
 from streamsep.monitor.watcher import Plan, serve
@@ -68,6 +70,7 @@ class Guardian:
         window_s: float = 6.0,
         hang_s: float = 10.0,
         tell: Callable[[str], object] = lambda status: None,
+        look: Callable[[Evaluation], object] | None = None,
     ) -> None:
         """manifests: of the engine's models by domain, in the bank's order. graphs: their look-back graphs. every_s:
         between verdicts. loudest: the share of bins that is judged. window_s: of sound that a late watcher can still
@@ -101,12 +104,13 @@ class Guardian:
             recent=self._blocks[0].file,
             board=self._blocks[1].file,
             guardian=os.getpid(),
+            answering=look is not None,
         )
         try:
             self._message = message(serve, plan)
         except ConfigError as error:
             raise ConfigError(f"judge: {error}") from None
-        self._tell = tell
+        self._tell, self._look = tell, look
         self._hang_s, self._hop_s = hang_s, front.hop / front.sample_rate
         self._watcher: Child | None = None
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  # of every watcher, until `close`
@@ -186,10 +190,20 @@ class Guardian:
         self._complaints.truncate()
         self.health.starts += 1
         try:
-            self._watcher = Child(self._message, self._complaints, [block.file for block in self._blocks])
+            files = [block.file for block in self._blocks]
+            self._watcher = Child(self._message, self._complaints, files, answering=self._look is not None)
+            if self._look is not None:
+                threading.Thread(target=self._read, args=(self._watcher.answers, self._look), daemon=True).start()
         except OSError as error:
             self.health.deaths += 1
             self._wait(f"the monitor could not be started: {error.strerror}", now_s)
+
+    @staticmethod
+    def _read(answers: IO[bytes], look: Callable[[Evaluation], object]) -> None:
+        """Pass on what a watcher says, until it ends."""
+        with answers:
+            for line in answers:
+                look(Evaluation(**json.loads(line)))
 
     def _bury(self, watcher: Child, code: int, now_s: float) -> None:
         """A watcher has ended, with this exit code: say why, and when there will be another."""

@@ -2,27 +2,15 @@
 same decisions, to the bit."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from streamsep.models.loader import Batch
-from streamsep.monitor.look_back import Judge, Judgement, Watch
+from streamsep.monitor.evaluation import Evaluation, evaluation
+from streamsep.monitor.look_back import Judge, Watch
 from streamsep.monitor.shared import Board, BoardWriter, Layout
 from streamsep.monitor.watcher import Watcher
 from streamsep.realtime.recent import Recent, RecentReader, recent_size
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """One look of the monitor, as a line of decisions.jsonl has it."""
-
-    time_s: float  # of sound that was heard
-    raw: Mapping[str, float | None]  # confidence by domain, [-1, 1]; None: no decision
-    score: Mapping[str, float | None]  # estimated SI-SDR improvement by domain, dB
-    smoothed: Mapping[str, float | None]  # the same, as the policy sees it
-    active: str | None  # the domain to be heard from now on; None: the dry sound
-    reason: str  # see `policy.Reason`
 
 
 class InlineMonitor:
@@ -58,14 +46,7 @@ class InlineMonitor:
         judgement = self._watcher.tick()
         if judgement is None:
             return None
-        return self._evaluation(self._watch.hop * self._hop_s, judgement)
-
-    def _evaluation(self, time_s: float, judgement: Judgement) -> Evaluation:
-        def all_of(values: Mapping[str, float]) -> dict[str, float | None]:
-            return {domain: values.get(domain) for domain in self._domains}
-
-        raw, score, smoothed = map(all_of, (judgement.raw, judgement.scores, judgement.smoothed))
-        return Evaluation(time_s, raw, score, smoothed, judgement.decision, judgement.reason)
+        return evaluation(judgement, self._domains, self._watch.hop * self._hop_s)
 
     def close(self) -> None:
         """There is nothing to end."""

@@ -36,7 +36,7 @@ class Layout:
     def header(self) -> "np.dtype[np.void]":
         """Numbers that stand alone; each is written by one side only."""
         ours = [(name, "<i8") for name in ("ticks", "beats", "lost")]  # the watcher's
-        theirs = [(name, "<i8") for name in ("active", "locked")]  # the engine's side's
+        theirs = [(name, "<i8") for name in ("active", "locked", "pace")]  # the engine's side's
         return np.dtype([*ours, *theirs])
 
     @property
@@ -104,6 +104,11 @@ class BoardWriter:
     def locked(self) -> str | None:
         """The domain the listener insists on, None when the choice is the monitor's."""
         return self._named("locked")
+
+    @property
+    def pace(self) -> int:
+        """By how much less often than usual it should look: 1, or more on a machine that cannot keep up."""
+        return max(1, int(self._header["pace"][0]))
 
     def _named(self, field: str) -> str | None:
         index = int(self._header[field][0])
@@ -215,3 +220,7 @@ class Board:
     def tell(self, active: int, locked: int = NONE) -> None:
         """Tell the watcher what is heard and what the listener insists on: indices of domains, or -1 for neither."""
         self._header["active"], self._header["locked"] = active, locked
+
+    def slow_down(self, pace: int) -> None:
+        """Tell the watcher to look so many times less often than usual; 1: as usual."""
+        self._header["pace"] = pace

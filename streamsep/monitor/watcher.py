@@ -5,15 +5,17 @@ second time), below the sound in priority. It takes the sound from the recent wi
 board; nobody waits for it. It ends when its guardian's process does, however that came about.
 """
 
+import json
 import os
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from streamsep.child import deaf_to_signals, end_with
 from streamsep.models.loader import Batch
+from streamsep.monitor.evaluation import evaluation
 from streamsep.monitor.look_back import Judge, Judgement, Moment, Watch
 from streamsep.monitor.shared import BoardWriter, Layout
 from streamsep.realtime.recent import RecentReader
@@ -40,6 +42,7 @@ class Plan:
     recent: int  # open files
     board: int
     guardian: int  # process number
+    answering: bool  # whether to say what every look has seen
 
 
 class Watcher:
@@ -101,7 +104,10 @@ def serve(plan: Plan, lifeline: int) -> None:
     watcher = Watcher(watch, plan.judge, recent, board)
     due_s = time.monotonic()
     while os.getppid() == plan.guardian:
-        watcher.tick()
+        judgement = watcher.tick()
+        if judgement is not None and plan.answering:
+            seen = evaluation(judgement, plan.graphs, watch.hop * plan.front_end.hop / plan.front_end.sample_rate)
+            os.write(1, (json.dumps(asdict(seen)) + "\n").encode())
         now_s = time.monotonic()
-        due_s = max(due_s + plan.every_s, now_s)  # what was missed is not made up for
+        due_s = max(due_s + plan.every_s * board.pace, now_s)  # what was missed is not made up for
         time.sleep(due_s - now_s)

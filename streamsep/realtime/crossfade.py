@@ -45,6 +45,12 @@ class Fade:
         return self._curve[self._at]
 
     @audio_thread
+    def finish(self) -> float:
+        """To the new alone, and return its weight."""
+        self._at = self._hops
+        return self.weight
+
+    @audio_thread
     def restart(self, at_new: bool = False) -> None:
         """To one end at once: the old alone, or the new alone."""
         self._at = self._hops if at_new else 0

@@ -16,6 +16,7 @@ from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.limiter import Limiter, within
 from streamsep.realtime.mailbox import Order
 from streamsep.realtime.masking import Rendering, apply, linear
+from streamsep.realtime.overload import FADES_SHORT, HIGHEST
 from streamsep.realtime.resample import Downsampler, HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
 from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
@@ -282,9 +283,9 @@ class Engine:
     def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
         """What is heard of every bin (bins,), of every slot (slots, bins)."""
         hand_over = self._hand_over
-        hand_over.process(spectrum, samples)
+        hand_over.process(spectrum, samples, self._dry_fade.finished)
         total, masks = hand_over.total, hand_over.masks
-        weight = self._dry_fade.step(self._bypassed or hand_over.dry)
+        weight = self._dry_fade.step(self._bypassed or hand_over.silent)
         if weight == 1.0:
             return self._ones, masks
         if weight > 0.0:
@@ -307,12 +308,33 @@ class Engine:
     @property
     def dry(self) -> bool:
         """Whether the dry sound is heard, or faded in: in bypass, and while no model is confident."""
-        return self._bypassed or self._hand_over.dry
+        return self._bypassed or self._hand_over.silent
 
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the active domain's slots, in order; repeated roles are numbered: ("talker-1", "talker-2")."""
         return self._hand_over.active.names
+
+    @property
+    def slots(self) -> dict[str, tuple[str, ...]]:
+        """The same of every domain."""
+        return {name: rendering.names for name, rendering in zip(self.domains, self._renderings, strict=True)}
+
+    @property
+    def locked(self) -> str | None:
+        """The domain that was selected; None while the choice is the monitor's."""
+        locked = self._hand_over.locked
+        return None if locked == DRY else self.domains[locked]
+
+    def source_levels(self) -> list[float]:
+        """How loud every source of the active domain was in the newest hop, before gains: full scale is about 1."""
+        return self._hand_over.levels()
+
+    @audio_thread
+    def relieve(self, level: int) -> None:
+        """Give up work, by level: see `realtime.overload`. The audio side's, between two calls of `process`."""
+        self._hand_over.hurried = level >= FADES_SHORT
+        self._hand_over.resting = level >= HIGHEST
 
     def select(self, domain: str) -> None:
         """Go over to another domain: it listens along for `warm_up_ms`, then it is faded in over `fade_ms`. A monitor

@@ -87,6 +87,8 @@ class HandOver:
         self.renderings = tuple(renderings)
         self.orders = Mailbox()
         self.locked = DRY
+        self.hurried = False  # whether a fade is to be finished at once, and none to be begun
+        self.resting = False  # whether no model is to run, once the dry sound is heard
         self.heading = max(active, 0)  # index of the one that is heard, or coming in
         self.active = self.renderings[self.heading]
         self.incoming: Rendering | None = None
@@ -96,6 +98,7 @@ class HandOver:
         self._fade = Fade(fade_hops)
         self._warm_hops = warm_hops
         self._left = 0  # hops to listen along before the fade
+        self._waking = 0  # hops to listen along after a rest
         self._behind = 0  # hops before the newest that the incoming one has not heard
         self._counters = counters
         self._alignment = Alignment(slots, bins)
@@ -110,21 +113,43 @@ class HandOver:
         self._told = (DRY - 1, DRY)  # nothing yet
 
     @audio_thread
-    def process(self, spectrum: Spectrum, samples: Samples) -> None:
-        """(channels, bins), (channels, hop): one hop further."""
+    def process(self, spectrum: Spectrum, samples: Samples, asleep: bool) -> None:
+        """(channels, bins), (channels, hop): one hop further. asleep: only the dry sound is heard."""
         self._at = (self._at + 1) % len(self._spectra)
         self._spectra[self._at] = spectrum
         self._sounds[self._at] = samples
-        if self.incoming is None:
+        if self.incoming is None and not self.hurried:
             self._take_order()
         if self._monitor is not None:
             self._report(self._monitor, samples)
             self._take_verdict(self._monitor)
+        if self.resting:
+            self.incoming, self.heading = None, self.renderings.index(self.active)
+            self._waking = self._warm_hops
+            if asleep:
+                return
+        elif self._waking:
+            if self._waking == self._warm_hops:
+                self.active.restart()
+            self._waking -= 1
         active, incoming = self.active, self.incoming
         active.process(spectrum, samples)
         self.total, self.masks = active.total, active.masks
         if incoming is not None:
             self._bring_in(active, incoming)
+
+    @property
+    def silent(self) -> bool:
+        """Whether the dry sound is to be heard: no model is confident, or none may run, or it has just begun to."""
+        return self.dry or self.resting or self._waking > 0
+
+    def levels(self) -> list[float]:
+        """Control side: of every source of the active rendering, in the newest hop, root mean square; full scale is
+        about 1. It may be a hop torn in two: good enough for a meter."""
+        spectrum = np.abs(self._spectra[self._at].mean(axis=0))
+        window = 2 * (len(spectrum) - 1)
+        masks = self.active.masks[: len(self.active.names)]
+        return [float(np.linalg.norm(mask * spectrum)) * 2 / window for mask in masks]
 
     def restart(self) -> None:
         """Control side. Nothing is remembered of the sound so far; the domain, dry or not, and the lock stay."""
@@ -154,7 +179,7 @@ class HandOver:
     def _take_verdict(self, monitor: Monitor) -> None:
         """The monitor wants a domain to be heard, or the dry sound: if nobody insists on another, so be it."""
         board = monitor.board
-        if not board.poll() or self.incoming is not None:
+        if not board.poll() or self.incoming is not None or self.hurried:
             return
         wanted = board.decision
         if self.locked not in (DRY, wanted):
@@ -188,6 +213,9 @@ class HandOver:
     def _bring_in(self, active: Rendering, incoming: Rendering) -> None:
         """The incoming one hears the newest hop, or the two oldest that it missed; then it waits, then it is faded
         in."""
+        if self.hurried and not self._fade.weight:
+            self.incoming, self.heading = None, self.renderings.index(active)
+            return
         waiting = self._behind + 1
         for _ in range(min(2, waiting)):
             waiting -= 1
@@ -204,7 +232,7 @@ class HandOver:
             if self._left == 0 and incoming.alike:
                 self._alignment.order(incoming.alike, incoming.order)
             return
-        weight = self._fade.step()
+        weight = self._fade.finish() if self.hurried else self._fade.step()
         blend(active.total, incoming.total, weight, out=self._faded_total)
         blend(active.masks, incoming.masks, weight, out=self._faded_masks)
         self.total, self.masks = self._faded_total, self._faded_masks

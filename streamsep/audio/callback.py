@@ -1,0 +1,206 @@
+"""What the sound card calls: the engine, faded in at the start and out at the end, timed, counted, and relieved when
+the machine cannot keep up. A frame is one sample of every channel."""
+
+import math
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamsep.arrays import Block
+from streamsep.audio.tallies import Times, Xruns
+from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.overload import Overload
+
+START_FADE_S = 0.5
+STOP_FADE_S = 0.1
+FAULT_FADE_S = 0.005
+JUMP_S = 1.0  # by which no callback is late: the device's clock has jumped, as JACK's does
+
+
+class Processor(Protocol):
+    """What live sound passes through: the engine, as far as the callback knows it."""
+
+    @property
+    def rate(self) -> int:
+        """Of the sound, in Hz."""
+        ...
+
+    @property
+    def channels(self) -> int:
+        """Of every block."""
+        ...
+
+    def process(self, block: Block, out: Block) -> Block:
+        """(samples, channels) -> out, the same."""
+        ...
+
+    def relieve(self, level: int) -> None:
+        """Give up work, by level: see `realtime.overload`. The audio side's."""
+        ...
+
+
+class Status(Protocol):
+    """What PortAudio says of the time between two callbacks."""
+
+    input_underflow: bool
+    input_overflow: bool
+    output_underflow: bool
+    output_overflow: bool
+
+
+class Moment(Protocol):
+    """What PortAudio says of the time of a callback."""
+
+    currentTime: float  # noqa: N815  # when the device asked for it, in seconds of a clock of its own
+
+
+class Callback:
+    """Audio side: the call itself. Control side: everything else; `stop` may be called while the callback runs."""
+
+    def __init__(self, engine: Processor) -> None:
+        """`device_clock`, once it is set, tells the time by the clock of `Moment`."""
+        self.device_clock: Callable[[], float] = lambda: 0.0
+        self.underruns, self.overruns = Xruns(), Xruns()
+        self.faults = 0  # callbacks in which the engine raised; silence was heard
+        self.first_fault: Exception | None = None
+        self.calls = 0
+        self.frames = 0
+        self.times = Times()
+        self.load = 0.0  # of the last callback: time used over the time it has
+        self.worst_load = 0.0
+        self.peaks = [0.0, 0.0]  # of input and output, since somebody set them back
+        self.overload = Overload()
+        self._engine = engine
+        self._rate = engine.rate
+        self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
+        self._rise = _fade_curve(START_FADE_S, engine.rate, engine.channels)
+        self._sink = _fade_curve(STOP_FADE_S, engine.rate, engine.channels)[::-1].copy()
+        self._risen = self._sunk = 0  # frames of each fade that have been heard
+        self._newest = np.zeros(engine.channels, np.float32)  # frame that was heard
+        self._drop_curve = _fade_curve(FAULT_FADE_S, engine.rate, 1)[::-1, 0].copy()
+        self._drop = np.zeros((len(self._drop_curve), engine.channels), np.float32)
+        self._dropped = len(self._drop)  # frames of it that have been heard: from where a fault was met to silence
+        self._failing = self._stopping = False
+
+    @audio_thread
+    def __call__(self, block: Block, out: Block, frames: int, when: Moment, status: Status) -> None:
+        """(frames, channels) -> out, the same. Raises nothing: an exception would end the stream in mid-sound."""
+        began_s = time.perf_counter()
+        computing_s = time.thread_time()
+        if status:
+            self._count(status)
+        late_s = self.device_clock() - when.currentTime
+        self._late_s = late_s if 0.0 < late_s < JUMP_S else 0.0
+        try:
+            self._engine.process(block, out=out)
+        except Exception as fault:  # whatever it is, the listener gets silence, and a fade-in after it
+            self._fail(fault, out)
+        else:
+            self._failing = False
+            self._fade(out)
+        self._fall(out)
+        self._measure(block, out)
+        self._period_s = period_s = frames / self._rate
+        self._computed_s = time.thread_time() - computing_s
+        self._took_s = took_s = time.perf_counter() - began_s
+        self.times.add(took_s)
+        self.load = load = (took_s + self._late_s) / period_s
+        if load > self.worst_load:
+            self.worst_load = load
+        if self.overload.hear(took_s > period_s, period_s):
+            self._engine.relieve(self.overload.level)
+        self.calls += 1
+        self.frames += frames
+
+    @audio_thread
+    def _fade(self, out: Block) -> None:
+        """Fade in after the start, fade out once asked to stop, silence from then on."""
+        rising = min(len(out), len(self._rise) - self._risen)
+        if rising:
+            np.multiply(out[:rising], self._rise[self._risen : self._risen + rising], out=out[:rising])
+            self._risen += rising
+        if self._stopping:
+            falling = min(len(out), len(self._sink) - self._sunk)
+            np.multiply(out[:falling], self._sink[self._sunk : self._sunk + falling], out=out[:falling])
+            out[falling:].fill(0)
+            self._sunk += falling
+
+    @audio_thread
+    def _fail(self, fault: Exception, out: Block) -> None:
+        """Silence, and a fall to it from what was heard last; what comes afterwards rises from silence."""
+        out.fill(0)
+        if not self._failing:
+            self._failing = True
+            self._risen = self._dropped = 0
+            for channel, sample in enumerate(self._newest):
+                np.multiply(self._drop_curve, sample, out=self._drop[:, channel])
+        self.faults += 1
+        if self.first_fault is None:
+            self.first_fault = fault
+
+    @audio_thread
+    def _fall(self, out: Block) -> None:
+        """Add what is left of a fall."""
+        falling = min(len(out), len(self._drop) - self._dropped)
+        if falling:
+            np.add(out[:falling], self._drop[self._dropped : self._dropped + falling], out=out[:falling])
+            self._dropped += falling
+        self._newest[:] = out[-1]
+
+    @audio_thread
+    def _measure(self, block: Block, out: Block) -> None:
+        """The loudest sample on each side; not a number counts as nothing."""
+        peaks = self.peaks
+        for index, sound in enumerate((block, out)):
+            loudest = max(float(np.maximum.reduce(sound, axis=None)), -float(np.minimum.reduce(sound, axis=None)))
+            if loudest > peaks[index]:
+                peaks[index] = loudest
+
+    @audio_thread
+    def _count(self, status: Status) -> None:
+        """Count the gaps that the device reports under what the callback before it had met."""
+        if status.output_underflow or status.input_underflow:
+            self._blame(self.underruns)
+        if status.input_overflow or status.output_overflow:
+            self._blame(self.overruns)
+
+    @audio_thread
+    def _blame(self, xruns: Xruns) -> None:
+        if self._took_s > self._period_s and self._computed_s > 0.5 * self._took_s:
+            xruns.deadline += 1
+        elif self._took_s + self._late_s > self._period_s:
+            xruns.interpreter += 1
+        else:
+            xruns.device += 1
+
+    def stop(self) -> None:
+        """From the next callback on, fade out; `silent` tells when that is done."""
+        self._stopping = True
+
+    @property
+    def silent(self) -> bool:
+        """Whether the stop fade is over."""
+        return self._sunk == len(self._sink)
+
+    def report(self) -> dict[str, Any]:
+        """Everything counted so far, ready for JSON."""
+        return {
+            "seconds": self.frames / self._rate,
+            "underruns": self.underruns.told(),
+            "overruns": self.overruns.told(),
+            "times": self.times.told(),
+            "callbacks": self.calls,
+            "worst_load": self.worst_load,
+            "overload": self.overload.worst,
+            "faults": self.faults,
+        }
+
+
+def _fade_curve(seconds: float, rate: int, channels: int) -> NDArray[np.float32]:
+    """(frames, channels): a raised cosine from 0 to 1."""
+    frames = math.ceil(seconds * rate)
+    curve = 0.5 - 0.5 * np.cos(np.pi * np.arange(frames) / frames)
+    return np.repeat(curve.astype(np.float32)[:, None], channels, axis=1)

@@ -1,0 +1,240 @@
+"""The process with the sound: a callback, and one thread that sleeps. It is asked and answers in lines of JSON.
+
+A sound server that dies leaves PortAudio waiting for it for minutes, and unable to begin anew; a process can be
+ended. So this one gives up whenever its device does, and the session starts another.
+
+It is asked: {"select": domain}, {"gain": [name, dB]}, {"bypass": bool}, {"stop": true}.
+It answers: {"error": text} and ends, or {"opened": facts}, then {"now": figures} again and again, {"look":
+evaluation} and {"say": text} in between, and at last {"end": report}, or {"gone": text, "report": report}.
+"""
+
+import json
+import math
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from streamsep.assembly import build
+from streamsep.audio import devices
+from streamsep.audio.callback import Callback
+from streamsep.audio.live import Stream, collector_frozen
+from streamsep.child import deaf_to_signals
+from streamsep.config import Settings
+from streamsep.errors import StreamsepError
+from streamsep.monitor.guardian import Guardian
+from streamsep.realtime.engine import AUTO, Engine
+from streamsep.realtime.overload import MONITOR_SLOW
+
+TOLD_EVERY_S = 0.05
+RELIEVED_PACE = 4  # of a monitor on a machine that cannot keep up: it looks so many times less often
+GONE_S = 1.0  # without a callback: the device does not play any more, whatever it says
+SWITCH_INTERVAL_S = (
+    0.0005  # the callback waits at most so long for a thread that computes; Python's usual is ten times that
+)
+LINE = 1 << 16
+
+
+@dataclass(frozen=True)
+class SoundPlan:
+    """What is to be played, and how. It is pickled."""
+
+    settings: Settings
+    source: str | None = None  # devices: a part of the name, or the number; None: the default one
+    sink: str | None = None
+    channels: int | None = None  # None: at most two
+    block: int = 0  # samples; 0: as the device likes
+    rate: int | None = None  # Hz; None: the output device's
+    bypass: bool = False
+    heard: str | None = None  # the domain to begin with where the monitor chooses; None: the dry sound
+    gains_db: dict[str, float] = field(default_factory=dict)  # that were changed since
+
+
+class Speaker:
+    """Lines of JSON to whoever started us; when they have gone, nobody hears them."""
+
+    def __init__(self) -> None:
+        self._file = os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        os.dup2(2, 1)  # what a library prints is a complaint, not an answer
+        self._lock = threading.Lock()  # of several threads, none of them the audio side's
+
+    def say(self, **what: Any) -> None:
+        """One line."""
+        line = (json.dumps(what, allow_nan=False) + "\n").encode()
+        with self._lock:
+            try:
+                while line:
+                    line = line[os.write(self._file, line) :]
+            except OSError:
+                return
+
+
+def serve(plan: SoundPlan, lifeline: int) -> None:
+    """The life of the process."""
+    deaf_to_signals()
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
+    speaker = Speaker()
+    asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(lifeline, asked), daemon=True).start()
+    try:
+        _play(plan, speaker, asked)
+    except StreamsepError as error:
+        speaker.say(error=str(error))
+    sys.stderr.flush()
+    os._exit(0)  # not by way of PortAudio, which would wait for a sound server that has died
+
+
+def _listen(lifeline: int, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
+    """What is asked, line by line; in the end, to stop."""
+    rest = b""
+    while said := os.read(lifeline, LINE):
+        *lines, rest = (rest + said).split(b"\n")
+        for line in lines:
+            asked.put(json.loads(line))
+    asked.put({"stop": True})
+
+
+def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
+    """From the first sample to the last. Raises StreamsepError when it cannot begin."""
+    microphone, ears = devices.find(plan.source, "input"), devices.find(plan.sink, "output")
+    channels = plan.channels or min(2, microphone.inputs, ears.outputs)
+    engine, _, guardian = build(
+        plan.settings,
+        plan.rate or ears.rate,
+        channels,
+        tell=lambda status: speaker.say(say=status),
+        look=lambda seen: speaker.say(look=asdict(seen)),
+        first=plan.heard,
+    )
+    with engine:
+        engine.bypass(plan.bypass)
+        for name, gain_db in plan.gains_db.items():
+            engine.set_gain(name, gain_db)
+        callback = Callback(engine)
+        stream = Stream(callback, microphone, ears, engine.rate, channels, plan.block)
+        speaker.say(
+            opened={
+                "input": microphone.name,
+                "output": ears.name,
+                "api": ears.api,
+                "rate": engine.rate,
+                "channels": channels,
+                "domains": list(engine.domains),
+                "sources": {name: list(slots) for name, slots in engine.slots.items()},
+                "latency": {"samples": engine.latency.samples, "terms": dict(engine.latency.terms)},
+                "device_ms": stream.latency_ms,
+                "watched": guardian is not None,
+            }
+        )
+        player = Player(engine, callback, guardian, plan.bypass)
+        with collector_frozen():
+            stream.start()
+            gone = player.run(stream, speaker, asked)
+            if gone is None:
+                stream.stop()
+        report = player.report()
+    if gone is None:
+        speaker.say(end=report)
+    else:
+        speaker.say(gone=gone, report=report)
+
+
+class Player:
+    """What the control thread does while there is sound."""
+
+    def __init__(self, engine: Engine, callback: Callback, guardian: Guardian | None, bypassed: bool) -> None:
+        self._engine, self._callback, self._guardian = engine, callback, guardian
+        self._bypassed = bypassed
+        self._pace = 1
+
+    def run(self, stream: Stream, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> str | None:
+        """Until somebody asks to stop: None; or the device goes away: what became of it."""
+        calls, called_s = 0, time.monotonic()
+        while True:
+            for request in _all_of(asked):
+                if "stop" in request:
+                    return None
+                try:
+                    self._do(request)
+                except StreamsepError as error:
+                    speaker.say(say=str(error))
+            now_s = time.monotonic()
+            if self._callback.calls != calls:
+                calls, called_s = self._callback.calls, now_s
+            if not stream.alive or now_s - called_s > GONE_S:
+                return f"{stream.names}: the device went away or its sound server stopped"
+            self._relieve_monitor()
+            speaker.say(now=self.now())
+            time.sleep(TOLD_EVERY_S)
+
+    def _do(self, request: dict[str, Any]) -> None:
+        """What was asked for."""
+        if "select" in request:
+            self._engine.select(request["select"])
+        if "gain" in request:
+            self._engine.set_gain(*request["gain"])
+        if "bypass" in request:
+            self._bypassed = bool(request["bypass"])
+            self._engine.bypass(self._bypassed)
+
+    def _relieve_monitor(self) -> None:
+        """On a machine that cannot keep up it looks less often."""
+        pace = RELIEVED_PACE if self._callback.overload.level >= MONITOR_SLOW else 1
+        if pace != self._pace and self._guardian is not None:
+            self._pace = pace
+            self._guardian.board.slow_down(pace)
+
+    def now(self) -> dict[str, Any]:
+        """Figures of this moment, for the meter; levels in dB of full scale, null for silence."""
+        engine, callback = self._engine, self._callback
+        peaks = callback.peaks
+        levels = [_decibels(peak) for peak in peaks]
+        peaks[:] = 0.0, 0.0
+        return {
+            "seconds": round(callback.frames / engine.rate, 2),
+            "levels_db": levels,
+            "sources_db": dict(zip(engine.sources, map(_decibels, engine.source_levels()), strict=True)),
+            "domain": engine.domain,
+            "dry": engine.dry,
+            "bypassed": self._bypassed,
+            "locked": engine.locked,
+            "load": round(callback.load, 4),
+            "worst_load": round(callback.worst_load, 4),
+            "underruns": sum(callback.underruns.told().values()),
+            "overruns": sum(callback.overruns.told().values()),
+            "overload": callback.overload.level,
+            "switches": engine.counters.switches,
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Everything counted, at the end."""
+        engine, callback, guardian = self._engine, self._callback, self._guardian
+        if callback.first_fault is not None:
+            fault = f"the engine failed {callback.faults} times, first with: {callback.first_fault!r}"
+        else:
+            fault = None
+        return {
+            **callback.report(),
+            "fault": fault,
+            "heard": None if engine.dry else engine.domain,
+            "counters": asdict(engine.counters),
+            "monitor": None if guardian is None else asdict(guardian.health),
+        }
+
+
+def _all_of(asked: "queue.SimpleQueue[dict[str, Any]]") -> Iterator[dict[str, Any]]:
+    """What waits, without waiting for more."""
+    while not asked.empty():
+        yield asked.get()
+
+
+def _decibels(linear: float) -> float | None:
+    """Rounded; None for nothing."""
+    return round(20 * math.log10(linear), 1) if linear > 0 else None
+
+
+__all__ = ["AUTO", "SoundPlan", "serve"]
