@@ -25,7 +25,7 @@ from streamsep.models.clustered import open_clustered
 from streamsep.models.loader import Batch, open_graph
 from streamsep.models.manifest import parse_manifest
 from streamsep.models.subject import hear, hops_of, step_through
-from streamsep.realtime import engine as engine_module
+from streamsep.realtime import window_path
 from streamsep.realtime.centres import FORGETTING_S, HARDNESS, LEVEL_S, LOUD_DB, SILENT_DB, SILENT_DBFS, Centres
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.masking import apply
@@ -224,7 +224,7 @@ def test_two_sources_go_over_to_three_and_every_mask_lies_between(
         totals.append(mask.copy())
         apply(spectrum, mask, out)
 
-    monkeypatch.setattr(engine_module, "apply", noting)
+    monkeypatch.setattr(window_path, "apply", noting)
     assert engine.sources == ("speech", "noise")
     engine.process(sound[: 40 * FRONT.hop])
     engine.select("b")

@@ -10,9 +10,9 @@ from strategies import channel_counts, noise, rates, seeds
 from streamsep.arrays import Array, Block
 from streamsep.errors import ConfigError
 from streamsep.models.subject import hear, lag_of
-from streamsep.realtime import engine as engine_module
+from streamsep.realtime import window_path
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
-from streamsep.realtime.engine import Engine
+from streamsep.realtime.engine import Engine, EngineOptions
 
 HOP = FRONT.hop
 SECOND = 250  # hops
@@ -25,8 +25,8 @@ class AppliedMasks:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.masks: list[Array] = []
-        self._apply = engine_module.apply
-        monkeypatch.setattr(engine_module, "apply", self)
+        self._apply = window_path.apply
+        monkeypatch.setattr(window_path, "apply", self)
 
     def __call__(self, spectrum: Array, mask: Array, out: Array) -> None:
         self.masks.append(mask.copy())
@@ -185,7 +185,7 @@ def test_a_domain_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(ConfigError, match=r"unknown domain 'music'; this bank has \['a', 'b'\]"):
         engine.select("music")
     with pytest.raises(ConfigError, match="unknown domain"):
-        Engine({"b": Shares()}, FRONT, engine_module.EngineOptions(), "a", 16_000)
+        Engine({"b": Shares()}, FRONT, EngineOptions(), "a", 16_000)
 
 
 def test_domains_with_fewer_sources_leave_slots_silent_and_the_sources_still_add_up() -> None:

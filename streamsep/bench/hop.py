@@ -58,7 +58,7 @@ def time_stages(engine: Engine, blocks: Block, warm_up: int) -> dict[str, Nanose
     parts: dict[str, Any] = {
         "analysis": engine._analysis,
         "graph": active.separator,
-        "synthesis": engine._synthesis,
+        "synthesis": engine._path.synthesis,
         "limiter": engine._limiter,
     }
     shims = {name: Shim(part, len(blocks)) for name, part in parts.items()}

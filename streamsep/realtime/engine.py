@@ -6,7 +6,7 @@ from typing import Literal, Self, overload
 
 import numpy as np
 
-from streamsep.arrays import Array, Block, Spectrum
+from streamsep.arrays import Array, Block, Samples
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.counters import Counters
@@ -15,11 +15,11 @@ from streamsep.realtime.hand_over import DRY, HandOver, Monitor
 from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.limiter import Limiter, within
 from streamsep.realtime.mailbox import Order
-from streamsep.realtime.masking import Rendering, apply, linear
+from streamsep.realtime.masking import Rendering, linear
 from streamsep.realtime.overload import FADES_SHORT, HIGHEST
-from streamsep.realtime.resample import Downsampler, HopSchedule, Upsampler
-from streamsep.realtime.ring import Ring
-from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
+from streamsep.realtime.resample import Downsampler, HopSchedule
+from streamsep.realtime.stft import Analysis, FrontEnd
+from streamsep.realtime.window_path import WindowPath
 
 LOUDEST = 1e4  # +80 dBFS: what is louder is no sound, and would overflow inside a float32 model
 AUTO = "auto"  # in place of a domain: the monitor's choice
@@ -71,7 +71,7 @@ class Engine:
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
                 raise ConfigError(f"bins: the front end has {front_end.bins}, separator {name!r} {separator.bins}")
-        front, hop, length = front_end, front_end.hop, (front_end.window, front_end.synthesis_window, front_end.hop)
+        front, hop = front_end, front_end.hop
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
         self.counters = Counters()
@@ -97,7 +97,6 @@ class Engine:
             self.counters,
             monitor,
         )
-        lanes = slots * channels
 
         # in: device samples are gathered until they make a hop
         self._schedule = HopSchedule(rate, front.sample_rate, hop)
@@ -107,53 +106,22 @@ class Engine:
         self._gathered = np.zeros((channels, longest))
         self._filled = 0
         self._length = self._schedule.length(0)
+        self._clean = True  # whether all that was gathered is finite
         self._finite = np.ones((channels, longest), np.bool_)
         # the model's rate
-        self._analysis = Analysis(channels, *length)
-        self._past = np.zeros((look_ahead, channels, front.bins), np.complex128)
-        self._past_clean = [True] * look_ahead
-        self._past_at = 0
-        self._delayed = np.zeros((channels, front.bins), np.complex128)
-        self._full_synthesis = Synthesis(channels + lanes, *length)  # what is heard, then every source
-        self._synthesis = self._full_synthesis.first(channels)
-        self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
+        self._down = None if rate == front.sample_rate else Downsampler(channels, self._schedule)
+        self._analysis = Analysis(channels, front.window, front.synthesis_window, hop)
         self._dry_total = np.zeros(front.bins)
         self._ones = np.ones(front.bins)
-        self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
-        for sources in range(1, slots + 1):
-            self._dry_masks[sources, :sources] = 1 / sources
         # out: the device's rate again
-        ticks = (front.synthesis_window - hop + look_ahead * hop) * self._schedule.down
-        self._down: Downsampler | None = None
-        self._up: Upsampler | None = None
-        self._source_up: Upsampler | None = None
-        filter_ticks = 0
-        if rate != front.sample_rate:
-            filter_ticks = 2 * self._schedule.filter_ticks
-            extra = -(ticks + filter_ticks) % self._schedule.up  # so that the whole delay is whole samples
-            filter_ticks += extra
-            self._down = Downsampler(channels, self._schedule)
-            self._up = Upsampler(channels, self._schedule, extra)
-            self._source_up = Upsampler(lanes, self._schedule, extra)
         self._limiter = Limiter(
             channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
         )
-        self._ready = Ring(channels, 2 * longest)
-        self._sources_ready = Ring(lanes, 2 * longest + self._limiter.latency)
+        self._path = WindowPath(front, self._schedule, channels, slots, look_ahead, self._limiter)
         self._slots = slots
         self._grow(USUAL_BLOCK)
 
-        up = self._schedule.up
-        self.latency = Ledger(
-            rate,
-            {
-                "gathering a hop": longest,
-                "window": (front.synthesis_window - hop) * self._schedule.down / up,
-                "look-ahead": look_ahead * hop * self._schedule.down / up,
-                "resampler": filter_ticks / up,
-                "limiter": self._limiter.latency,
-            },
-        )
+        self.latency = Ledger(rate, self._path.terms | {"limiter": self._limiter.latency})
         self._dry_fade = Fade(fade)
         self._bypassed = False
         self._separating = False
@@ -200,18 +168,17 @@ class Engine:
             raise ConfigError(f"out: expected an array for floating point samples, got {out.dtype}")
         if separate and not self._separating:
             self._separating = True
-            self._sources_ready.reset(self._ready.filled + self._limiter.latency)
+            self._path.begin_sources()
         lanes_in = block[None] if block.ndim == 1 else block.T
         lanes_out = out[None] if out.ndim == 1 else out.T
         done = 0
         while done < count:
             step = min(count - done, self._length - self._filled)
-            self._gathered[:, self._filled : self._filled + step] = lanes_in[:, done : done + step]
-            self._ready.read(lanes_out[:, done : done + step])
+            new = self._gather(lanes_in[:, done : done + step])
+            self._path.pass_on(new, lanes_out[:, done : done + step])
             if self._separating:
-                self._sources_ready.read(self._source_block[:, done : done + step])
+                self._path.pass_on_sources(new, self._source_block[:, done : done + step])
             done += step
-            self._filled += step
             if self._filled == self._length:
                 self._hop()
         if not separate:
@@ -220,64 +187,47 @@ class Engine:
         return out, sources[:, 0] if block.ndim == 1 else sources.transpose(0, 2, 1)
 
     @audio_thread
+    def _gather(self, new: Block) -> Samples:
+        """(channels, samples) -> the same, cleaned; they wait until there is a hop of them."""
+        at, self._filled = self._filled, self._filled + new.shape[1]
+        gathered = self._gathered[:, at : self._filled]
+        gathered[:] = new
+        self._make_finite(gathered)
+        return gathered
+
+    @audio_thread
+    def _make_finite(self, samples: Samples) -> None:
+        """Silence for what is no number, and nothing louder than any sound."""
+        if within(samples, LOUDEST):  # NaN never is
+            return
+        finite = self._finite[:, : samples.shape[1]]
+        np.isfinite(samples, out=finite)
+        if not finite.all():
+            self._clean = False
+            np.logical_not(finite, out=finite)
+            np.copyto(samples, 0.0, where=finite)
+        np.minimum(samples, LOUDEST, out=samples)
+        np.maximum(samples, -LOUDEST, out=samples)
+
+    @audio_thread
     def _hop(self) -> None:
         """One complete hop through the whole path."""
         gathered = self._gathered[:, : self._length]
-        clean = self._make_finite(gathered)
         samples = gathered if self._down is None else self._down.process(gathered)
         spectrum = self._analysis.process(samples)
         total, masks = self._render(spectrum, samples)
-        if len(self._past):
-            spectrum, clean = self._frame_of_masks(spectrum, clean)
-        if not clean:
-            total, masks = self._ones, self._dry_masks[len(self._hand_over.active.names)]
-        apply(spectrum, total, self._synthesis.masked)
-        if self._separating:
-            for slot, into in enumerate(self._source_spectra):
-                apply(spectrum, masks[slot], into)
-            together = self._full_synthesis.process()
-            out, sources = together[: self.channels], together[self.channels :]
-        else:
-            out = self._synthesis.process()
-        if self._up is not None:
-            out = self._up.process(out)
-        self._ready.write(self._limiter.process(out))
-        if self._separating:
-            if self._source_up is not None:
-                sources = self._source_up.process(sources)
-            self._sources_ready.write(sources)
-        elif self._source_up is not None:
-            self._source_up.skip()
+        self._path.process(spectrum, total, masks, len(self._hand_over.active.names), self._clean)
         self.counters.hops += 1
+        self.counters.non_finite_hops += not self._clean
         self.counters.limited_hops = self._limiter.limited
+        self._begin_hop()
+
+    @audio_thread
+    def _begin_hop(self) -> None:
+        """Nothing of the next hop is there yet."""
         self._filled = 0
+        self._clean = True
         self._length = self._schedule.length(self.counters.hops)
-
-    @audio_thread
-    def _make_finite(self, samples: Array) -> bool:
-        """Silence for what is no number, and nothing louder than any sound. False when something was no number."""
-        if within(samples, LOUDEST):  # NaN never is
-            return True
-        finite = self._finite[:, : samples.shape[1]]
-        np.isfinite(samples, out=finite)
-        clean = bool(finite.all())
-        if not clean:
-            np.logical_not(finite, out=finite)
-            np.copyto(samples, 0.0, where=finite)
-            self.counters.non_finite_hops += 1
-        np.minimum(samples, LOUDEST, out=samples)
-        np.maximum(samples, -LOUDEST, out=samples)
-        return clean
-
-    @audio_thread
-    def _frame_of_masks(self, spectrum: Spectrum, clean: bool) -> tuple[Spectrum, bool]:
-        """The newest frame, (channels, bins), and whether its hop was finite -> those of `look_ahead` hops ago."""
-        at = self._past_at
-        self._delayed[:] = self._past[at]
-        self._past[at] = spectrum
-        clean, self._past_clean[at] = self._past_clean[at], clean
-        self._past_at = (at + 1) % len(self._past)
-        return self._delayed, clean
 
     @audio_thread
     def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
@@ -368,19 +318,12 @@ class Engine:
         self._must_be_open()
         self._hand_over.restart()
         self._dry_fade.restart(self.dry)
-        for part in (self._analysis, self._full_synthesis, self._limiter, self._down, self._up):
+        for part in (self._down, self._analysis, self._path, self._limiter):
             if part is not None:
                 part.reset()
-        if self._source_up is not None:
-            self._source_up.reset()
-        self._past.fill(0)
-        self._past_clean = [True] * len(self._past)
-        self._past_at = 0
         self._separating = False
-        self._ready.reset(self._schedule.longest)
         self.counters.clear()
-        self._filled = 0
-        self._length = self._schedule.length(0)
+        self._begin_hop()
 
     def close(self) -> None:
         """Release the separators; a closed engine processes nothing more, but still tells what it was and counted."""
