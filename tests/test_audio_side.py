@@ -24,11 +24,7 @@ from streamsep.realtime.mailbox import Mailbox, Order
 from streamsep.realtime.ring import Ring
 
 PACKAGE = Path(streamsep.__file__).parent
-FILES = [
-    *sorted((PACKAGE / "realtime").glob("*.py")),
-    PACKAGE / "audio" / "live.py",
-    PACKAGE / "monitor" / "shared.py",
-]
+FILES = sorted(PACKAGE.rglob("*.py"))
 BUILT_IN = {
     "abs",
     "all",
@@ -48,7 +44,7 @@ BUILT_IN = {
 ONE_NUMBER = {"all", "any", "argmax", "argmin", "max", "min", "tolist"}  # of an array: a number, or a few
 SAME_MEMORY = {"fill", "reshape", "transpose", "view"}
 NO_RESULT = {"np.copyto"}
-OTHER = {"math.isfinite", "time.perf_counter"}
+OTHER = {"math.isfinite", "math.log", "time.perf_counter", "time.thread_time"}
 FORBIDDEN = (
     ast.Raise, ast.With, ast.Try, ast.Import, ast.ImportFrom, ast.Global, ast.Nonlocal, ast.Assert, ast.Await,
     ast.Yield, ast.YieldFrom, ast.FunctionDef, ast.Lambda, ast.ListComp, ast.SetComp, ast.DictComp, ast.MatMult,
@@ -62,6 +58,9 @@ EXCEPTIONS = {
     ("BoundGraph.run", "self._runs[self._odd]"): "the graph itself",
     ("HandOver._take_verdict", "chosen.separator.set_state"): "as many arrays as it has: it copies them",
     ("Callback.__call__", "Try"): "whatever it is, the stream must not end",
+    ("Callback.__call__", "self.device_clock"): "a number from PortAudio",
+    ("Callback._measure", "np.maximum.reduce"): "over all axes: a number",
+    ("Callback._measure", "np.minimum.reduce"): "over all axes: a number",
     ("slide", "combine"): "np.maximum or np.add, with out",
     ("Limiter._follow", "slide_weight"): "a power of two, of a whole number",
 }

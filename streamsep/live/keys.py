@@ -90,11 +90,19 @@ def split(typed: str) -> Iterator[str]:
         typed = typed[len(arrow or " ") :]
 
 
+def ours() -> bool:
+    """Whether standard input is a terminal that we may read: not in the background."""
+    try:
+        return termios is not None and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:  # it is no terminal, or not that of our session
+        return False
+
+
 @contextmanager
 def keyboard() -> Iterator["Keyboard | None"]:
     """The keys of the terminal, as long as it lasts; None where there are none."""
-    if termios is None or not sys.stdin.isatty() or os.getpgrp() != os.tcgetpgrp(sys.stdin.fileno()):
-        yield None  # not a terminal, or a job in the background that must not read from it
+    if not ours():
+        yield None
         return
     file = sys.stdin.fileno()
     before = termios.tcgetattr(file)

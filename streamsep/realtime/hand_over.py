@@ -90,6 +90,7 @@ class HandOver:
         self.hurried = False  # whether a fade is to be finished at once, and none to be begun
         self.resting = False  # whether no model is to run, once the dry sound is heard
         self.heading = max(active, 0)  # index of the one that is heard, or coming in
+        self._home = self.heading  # index of the one that is heard
         self.active = self.renderings[self.heading]
         self.incoming: Rendering | None = None
         self.dry = active == DRY
@@ -124,7 +125,7 @@ class HandOver:
             self._report(self._monitor, samples)
             self._take_verdict(self._monitor)
         if self.resting:
-            self.incoming, self.heading = None, self.renderings.index(self.active)
+            self.incoming, self.heading = None, self._home
             self._waking = self._warm_hops
             if asleep:
                 return
@@ -155,7 +156,7 @@ class HandOver:
         """Control side. Nothing is remembered of the sound so far; the domain, dry or not, and the lock stay."""
         self.orders.take()
         if self.incoming is not None:
-            self.incoming, self.heading = None, self.renderings.index(self.active)
+            self.incoming, self.heading = None, self._home
         for rendering in self.renderings:
             rendering.restart()
         self._spectra.fill(0)
@@ -214,7 +215,7 @@ class HandOver:
         """The incoming one hears the newest hop, or the two oldest that it missed; then it waits, then it is faded
         in."""
         if self.hurried and not self._fade.weight:
-            self.incoming, self.heading = None, self.renderings.index(active)
+            self.incoming, self.heading = None, self._home
             return
         waiting = self._behind + 1
         for _ in range(min(2, waiting)):
@@ -238,6 +239,7 @@ class HandOver:
         self.total, self.masks = self._faded_total, self._faded_masks
         if self._fade.finished:
             self.active, self.incoming, self.dry = incoming, None, False
+            self._home = self.heading
             self._counters.switches += 1
 
     @audio_thread

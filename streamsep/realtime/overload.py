@@ -11,7 +11,7 @@ LATE_IN_A_ROW = 3  # callbacks: one may be anybody's fault, three are an overloa
 SETTLE_S = 0.25  # between two steps up: what was given up needs time to show
 RECOVER_S = 5.0  # without a late callback, until a step down is tried
 LONGEST_RECOVER_S = 80.0  # each time that a step down was a mistake it is tried half as often
-FORGIVEN_S = 60.0  # after so long without a late callback the first pause counts again
+FORGIVEN_S = 60.0  # after so long with nothing given up and no late callback the first pause counts again
 
 
 class Overload:
@@ -35,16 +35,18 @@ class Overload:
             self._late += 1
             if self._late < LATE_IN_A_ROW or self._since_step_s < SETTLE_S or self.level == HIGHEST:
                 return False
-            if self._tried:
+            if self._tried and self._since_step_s < self._pause_s:
                 self._pause_s = min(2.0 * self._pause_s, LONGEST_RECOVER_S)
             self._step(self.level + 1, tried=False)
             self.worst = max(self.worst, self.level)
             return True
         self._late = 0
         self._calm_s += seconds
-        if self._calm_s >= FORGIVEN_S:
-            self._pause_s = RECOVER_S
-        if self.level == 0 or min(self._calm_s, self._since_step_s) < self._pause_s:
+        if self.level == 0:
+            if self._calm_s >= FORGIVEN_S:
+                self._pause_s = RECOVER_S
+            return False
+        if min(self._calm_s, self._since_step_s) < self._pause_s:
             return False
         self._step(self.level - 1, tried=True)
         return True

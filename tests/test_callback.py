@@ -1,0 +1,247 @@
+"""What the callback does to every block, and what it counts."""
+
+import contextlib
+import gc
+import json
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsep.audio.callback import FAULT_FADE_S, START_FADE_S, STOP_FADE_S, Callback
+from streamsep.audio.live import collector_frozen
+from streamsep.audio.tallies import Times
+
+RATE = 1000
+RISE, FALL = round(START_FADE_S * RATE), round(STOP_FADE_S * RATE)
+DROP = round(FAULT_FADE_S * RATE)
+
+
+class Through:
+    """An engine that changes nothing, and fails when told to."""
+
+    rate = RATE
+    channels = 2
+
+    def __init__(self):
+        self.fails = False
+        self.relieved = []
+
+    def process(self, block, out):
+        if self.fails:
+            raise ArithmeticError("a number went missing")
+        out[:] = block
+        return out
+
+    def relieve(self, level):
+        self.relieved.append(level)
+
+
+class Flags:
+    """What PortAudio says; nothing, unless named."""
+
+    def __init__(self, *named):
+        for name in ("input_underflow", "input_overflow", "output_underflow", "output_overflow"):
+            setattr(self, name, name in named)
+        self.named = named
+
+    def __bool__(self):
+        return bool(self.named)
+
+
+class Now:
+    """A moment of the device's clock."""
+
+    currentTime = 0.0  # noqa: N815
+
+
+QUIET, NOW = Flags(), Now()
+
+
+def heard(callback, frames, flags=QUIET, value=1.0):
+    """What one callback makes of a constant."""
+    out = np.full((frames, 2), np.nan, np.float32)
+    callback(np.full((frames, 2), value, np.float32), out, frames, NOW, flags)
+    return out
+
+
+# ---------------------------------------------------------------------------------------------------- the callback
+
+
+@given(st.lists(st.integers(1, 300), min_size=1, max_size=12))
+def test_the_sound_rises_from_nothing_to_itself_however_the_blocks_are_cut(blocks):
+    callback = Callback(Through())
+    out = np.concatenate([heard(callback, frames) for frames in blocks])
+    assert out[0, 0] == 0
+    assert np.all(np.diff(out[:, 0]) >= 0)
+    assert np.all(out[RISE:] == 1)
+    assert np.array_equal(out, heard(Callback(Through()), len(out)))
+
+
+@given(before=st.integers(1, 1200), blocks=st.lists(st.integers(1, 150), min_size=1, max_size=8))
+def test_a_stop_fades_from_wherever_the_sound_was_to_silence_that_lasts(before, blocks):
+    callback = Callback(Through())
+    loud = heard(callback, before)[-1, 0]
+    assert not callback.silent
+    callback.stop()
+    out = np.concatenate([heard(callback, frames) for frames in blocks])
+    assert np.all(out[:1, 0] >= 0.99 * loud)
+    assert np.all(out[FALL:] == 0)
+    assert callback.silent == (len(out) >= FALL)
+
+
+@given(frames=st.integers(1, 400), loud=st.floats(-1, 1, width=32), failing=st.integers(1, 3))
+def test_an_engine_that_fails_is_heard_as_a_fall_to_silence_and_comes_back_faded_in(frames, loud, failing):
+    engine = Through()
+    callback = Callback(engine)
+    before = heard(callback, 2 * RISE, value=loud)
+    engine.fails = True
+    silent = np.concatenate([heard(callback, frames, value=loud) for _ in range(failing)])
+    engine.fails = False
+    back = heard(callback, 2 * RISE, value=loud)
+    sound = np.concatenate([before[-1:], silent, back])[:, 0]
+    steepest = max(np.pi / 2 / DROP, np.pi / 2 / RISE) * abs(loud) + 1e-6
+    assert np.all(np.abs(np.diff(sound)) <= steepest + abs(loud) * np.pi / 2 / RISE)
+    assert np.all(silent[DROP:] == 0)
+    assert np.all(back[RISE:] == np.float32(loud))
+    assert callback.report()["faults"] == failing
+    assert isinstance(callback.first_fault, ArithmeticError)
+
+
+CAUSES = {  # took, computed, late, all of a period of one second
+    "deadline": (1.5, 1.4, 0.0),
+    "interpreter": (1.5, 0.1, 0.0),
+    "device": (0.2, 0.1, 0.0),
+    "interpreter, before we began": (0.2, 0.1, 0.9),
+}
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(sorted(CAUSES)),
+            st.sampled_from(["input_underflow", "output_underflow", "input_overflow", "output_overflow"]),
+        ),
+        max_size=20,
+    )
+)
+def test_every_gap_is_counted_once_under_its_cause(gaps):
+    callback = Callback(Through())
+    for cause, flag in gaps:
+        callback._took_s, callback._computed_s, callback._late_s = CAUSES[cause]
+        callback._period_s = 1.0
+        heard(callback, 4, Flags(flag))
+    report = callback.report()
+    for kind in ("underrun", "overrun"):
+        counted = [cause.split(",")[0] for cause, flag in gaps if flag.endswith(kind.replace("run", "flow"))]
+        assert report[f"{kind}s"] == {cause: counted.count(cause) for cause in ("deadline", "interpreter", "device")}
+
+
+@given(late_s=st.floats(0, 0.5), jump_s=st.sampled_from([0.0, 1e5, -1e5]))
+def test_waiting_for_the_interpreter_is_part_of_the_load_but_a_jump_of_the_clock_is_not(late_s, jump_s):
+    callback = Callback(Through())
+    callback.device_clock = lambda: late_s + jump_s
+    heard(callback, 1000)  # a second
+    if jump_s:
+        assert callback.load < 0.5
+    else:
+        assert callback.load >= late_s
+
+
+def test_an_overloaded_callback_relieves_the_engine_and_says_so(monkeypatch):
+    engine = Through()
+    callback = Callback(engine)
+    clock = iter(np.arange(0.0, 1e6, 0.5))
+    monkeypatch.setattr("streamsep.audio.callback.time.perf_counter", lambda: next(clock))
+    for _ in range(12):
+        heard(callback, 300)  # 0.3 s of sound in half a second
+    assert engine.relieved == [1, 2, 3]
+    assert callback.report()["overload"] == 3
+
+
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))
+def test_the_peaks_are_those_of_everything_since_they_were_set_back(values):
+    callback = Callback(Through())
+    callback._risen = RISE
+    for value in values:
+        heard(callback, 3, value=value)
+    loudest = max(abs(np.float32(value)) for value in values)
+    assert callback.peaks == [loudest, loudest]
+
+
+def test_the_report_orders_its_times_and_knows_the_period():
+    callback = Callback(Through())
+    for _ in range(50):
+        heard(callback, 8)
+    report = callback.report()
+    times = Times().heard(report["times"]).summary(report["seconds"] / report["callbacks"])
+    assert times["period_ms"] == 8.0
+    assert 0 < times["p50_ms"] <= times["p99_ms"] <= times["p999_ms"] <= times["max_ms"]
+    json.dumps(callback.report(), allow_nan=False)
+
+
+def test_the_callback_keeps_nothing_and_makes_no_arrays():
+    callback = Callback(Through())
+    block, out = np.ones((4, 2), np.float32), np.ones((4, 2), np.float32)
+
+    def many(count):
+        for _ in range(count):
+            callback(block, out, 4, NOW, QUIET)
+
+    many(300)
+    tracemalloc.start()
+    many(10)
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    many(1000)
+    after, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert after - before < 1024
+    assert peak - before < 4096
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_collector_is_held_still_and_then_as_it_was(enabled):
+    was = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        with contextlib.suppress(ValueError), collector_frozen():
+            assert not gc.isenabled()
+            assert gc.get_freeze_count() > 0
+            raise ValueError
+        assert gc.isenabled() == enabled
+        assert gc.get_freeze_count() == 0
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+# -------------------------------------------------------------------------------------------------------- its times
+
+
+@given(st.lists(st.floats(1e-6, 9.0), min_size=1, max_size=300), st.sampled_from([0.5, 0.99, 0.999]))
+def test_a_quantile_is_that_of_the_durations_to_within_a_percent(durations, share):
+    times = Times()
+    for seconds in durations:
+        times.add(seconds)
+    exact = sorted(durations)[max(0, int(np.ceil(share * len(durations))) - 1)]
+    assert exact * 0.999 <= times.quantile_s(share) <= exact * 1.0101
+    assert times.longest_s == max(durations)
+
+
+@given(st.lists(st.lists(st.floats(0, 20), max_size=30), max_size=4))
+def test_times_that_were_told_add_up_to_the_times_of_all(parts):
+    every, told = Times(), Times()
+    for part in parts:
+        times = Times()
+        for seconds in part:
+            times.add(seconds)
+            every.add(seconds)
+        told.heard(json.loads(json.dumps(times.told())))
+    assert np.array_equal(every.counts, told.counts)
+    assert every.longest_s == told.longest_s
+
+
+def test_without_a_callback_there_are_no_times():
+    assert set(Times().summary(None).values()) == {None}

@@ -1,0 +1,199 @@
+"""A session outlives the processes with the sound. Here they are made up; test_live has real ones."""
+
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamsep.audio.tallies import Times
+from streamsep.config import load_settings
+from streamsep.errors import StreamsepError
+from streamsep.live.session import HANG_S, START_LIMIT_S, Session
+from streamsep.live.sound import SoundPlan
+from streamsep.realtime.counters import Counters
+
+OPENED = {
+    "input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": ["noise"],
+    "latency": {"samples": 384, "terms": {"gathering a hop": 192.0, "window": 192.0}},
+    "device_ms": {"input": 1.0, "output": 2.5},
+}  # fmt: skip
+NOW = {"dry": False, "bypassed": False, "domain": "noise"}
+
+
+def report(seconds: float = 1.0, calls: int = 10, **more: Any) -> dict[str, Any]:
+    times = Times()
+    for _ in range(calls):
+        times.add(0.001)
+    causes = {"deadline": 1, "interpreter": 2, "device": 3}
+    return {
+        "seconds": seconds, "callbacks": calls, "faults": 0, "underruns": causes, "overruns": causes,
+        "times": times.told(), "worst_load": 0.5, "overload": 0, "fault": None, "heard": "noise",
+        "counters": asdict(Counters(hops=5, switches=2)), "monitor": None,
+    } | more  # fmt: skip
+
+
+class Made:
+    """A process with the sound that says what a test makes it say."""
+
+    def __init__(self, plan: SoundPlan) -> None:
+        self.plan = plan
+        self.said: list[dict[str, Any]] = []
+        self.asked: list[dict[str, Any]] = []
+        self.died: str | None = None
+        self.killed = False
+
+    def ask(self, **what: Any) -> None:
+        self.asked.append(what)
+
+    def answers(self) -> Any:
+        while self.said:
+            yield self.said.pop(0)
+
+    def ended(self) -> str | None:
+        return None if self.said else self.died
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+class World:
+    """A session, everything it started, everything it told."""
+
+    def __init__(self, **plan: Any) -> None:
+        self.started: list[Made] = []
+        self.told: list[str] = []
+        self.looks: list[dict[str, Any]] = []
+        settings = load_settings(overrides={"domain": plan.pop("domain", "auto")})
+        self.session = Session(SoundPlan(settings, **plan), self.told.append, self.looks.append, self._start)
+        self.now_s = 100.0
+
+    def _start(self, plan: SoundPlan) -> Made:
+        self.started.append(Made(plan))
+        return self.started[-1]
+
+    @property
+    def sound(self) -> Made:
+        return self.started[-1]
+
+    def step(self, seconds: float = 0.05, *said: dict[str, Any]) -> None:
+        if self.started:
+            self.sound.said += said
+        self.now_s += seconds
+        self.session.step(self.now_s)
+
+    def open(self) -> "World":
+        self.step()
+        self.step(0.05, {"opened": OPENED}, {"now": NOW})
+        return self
+
+    def until_started(self) -> float:
+        """Seconds until another process is started."""
+        count, began_s = len(self.started), self.now_s
+        while len(self.started) == count:
+            self.step()
+            assert self.now_s < began_s + 100
+        return self.now_s - began_s
+
+
+def test_what_cannot_begin_says_why_and_is_not_tried_again() -> None:
+    world = World()
+    world.step()
+    with pytest.raises(StreamsepError, match="no such device"):
+        world.step(0.05, {"error": "no such device"})
+    assert world.sound.killed
+
+
+@pytest.mark.parametrize("end", ["gone", "died", "hung", "error at the second start"])
+def test_a_sound_that_was_lost_is_begun_again_later_and_later_and_the_user_is_told(end: str) -> None:
+    world = World().open()
+    pauses = []
+    for _ in range(8):
+        lost = world.sound
+        if end == "gone":
+            world.step(0.05, {"gone": "the device went away", "report": report()})
+        elif end == "died":
+            lost.died = "signal SIGKILL"
+            world.step()
+        elif end == "hung":
+            world.step(max(HANG_S, START_LIMIT_S) + 1)
+        else:
+            world.step(0.05, {"error": "still not there"})
+        assert lost.killed
+        assert world.session.now is None
+        assert "tried again in" in world.told[-1]
+        pauses.append(world.until_started())
+    assert pauses == sorted(pauses)
+    assert pauses[0] == pytest.approx(0.5, abs=0.11)
+    assert pauses[-1] == pytest.approx(30, abs=0.11)
+    world.step(0.05, {"opened": OPENED}, {"now": NOW})
+    assert world.session.reconnections == 1
+    assert world.told[-1] == "a microphone → headphones: the sound is back"
+    assert world.session.now == NOW
+
+
+def test_what_the_listener_has_chosen_holds_after_a_gap() -> None:
+    world = World().open()
+    world.session.ask(select="noise")
+    world.session.ask(gain=["noise", -30.0])
+    world.session.ask(gain=["noise", -33.0])
+    world.session.ask(bypass=True)
+    assert [next(iter(asked)) for asked in world.sound.asked] == ["select", "gain", "gain", "bypass"]
+    world.step(0.05, {"gone": "the device went away", "report": report()})
+    world.until_started()
+    plan = world.sound.plan
+    assert (plan.settings.domain, plan.gains_db, plan.bypass) == ("noise", {"noise": -33.0}, True)
+
+
+def test_the_monitor_goes_on_from_the_domain_that_was_heard() -> None:
+    world = World().open()
+    assert world.sound.plan.heard is None
+    world.step(0.05, {"now": NOW | {"domain": "music"}}, {"gone": "the device went away", "report": report()})
+    world.until_started()
+    assert world.sound.plan.heard == "music"
+    assert world.sound.plan.settings.domain == "auto"
+
+
+def test_stopping_fades_and_ends_with_everything_that_was_counted_by_every_process() -> None:
+    world = World().open()
+    world.step(0.05, {"look": {"reason": "x"}}, {"gone": "the device went away", "report": report(2.0, 20)})
+    world.until_started()
+    world.step(0.05, {"opened": OPENED}, {"now": NOW}, {"look": {"reason": "y"}})
+    world.session.stop()
+    assert world.sound.asked == [{"stop": True}]
+    assert not world.session.finished
+    world.step(0.05, {"end": report(1.0, 10, faults=3, worst_load=0.75, fault="it failed")})
+    assert world.session.finished
+    summary = world.session.summary()
+    assert (summary["seconds"], summary["callbacks"], summary["faults"]) == (3.0, 30, 3)
+    assert summary["underruns"] == {"deadline": 2, "interpreter": 4, "device": 6}
+    assert (summary["switches"], summary["decisions"], summary["reconnections"]) == (4, 2, 1)
+    assert (summary["worst_load"], summary["fault"], summary["heard"]) == (0.75, "it failed", "noise")
+    assert summary["callback"]["period_ms"] == 100.0
+    assert summary["callback"]["max_ms"] == 1.0
+    assert summary["latency"]["samples"] == 384 + 48 + 120
+    assert sum(summary["latency"]["terms"].values()) == summary["latency"]["samples"]
+    assert [look["reason"] for look in world.looks] == ["x", "y"]
+
+
+@given(st.sampled_from(["died", "gone", "waiting", "before it begins"]))
+def test_a_session_that_is_stopped_ends_whatever_has_become_of_the_sound(case: str) -> None:
+    world = World()
+    if case == "before it begins":
+        world.session.stop()
+        world.step()
+        assert world.session.finished
+        return
+    world.open()
+    if case == "waiting":
+        world.step(0.05, {"gone": "the device went away", "report": report()})
+    world.session.stop()
+    if case == "died":
+        world.sound.died = "exit code 1"
+    if case == "gone":
+        world.sound.said.append({"gone": "the device went away", "report": report()})
+    world.step()
+    world.step()
+    assert world.session.finished
+    assert world.session.summary()["rate"] == 48_000
