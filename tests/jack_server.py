@@ -20,9 +20,10 @@ def sound_environment(server: str) -> dict[str, str]:
 
 
 @contextmanager
-def jack_server(rate: int = 48_000, period: int = 1024) -> Iterator[dict[str, str]]:
-    """Runs a server with two capture and two playback ports; gives the environment that leads a program to it."""
-    name = f"tested-{uuid.uuid4().hex[:8]}"
+def jack_server(rate: int = 48_000, period: int = 1024, name: str = "") -> Iterator[dict[str, str]]:
+    """Runs a server with two capture and two playback ports; gives the environment that leads a program to it. name:
+    that of one that has ended, to take its place."""
+    name = name or f"tested-{uuid.uuid4().hex[:8]}"
     environment = sound_environment(name)
     command = ["jackd", "--name", name, "--no-realtime", "-d", "dummy", "--rate", str(rate), "--period", str(period)]
     server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -43,6 +44,18 @@ def jack_server(rate: int = 48_000, period: int = 1024) -> Iterator[dict[str, st
             server.communicate()
         for left in Path("/dev/shm").glob(f"jack_sem.*{name}*"):  # by clients that outlived it
             left.unlink()
+
+
+def set_period(name: str, period: int) -> None:
+    """Make a server hand over blocks of another length."""
+    jack = ctypes.CDLL("libjack.so.0")
+    jack.jack_client_open.restype = ctypes.c_void_p
+    jack.jack_set_buffer_size.argtypes = [ctypes.c_void_p, ctypes.c_uint32]
+    jack.jack_client_close.argtypes = [ctypes.c_void_p]
+    status = ctypes.c_int()
+    client = jack.jack_client_open(b"period", NO_START_SERVER | SERVER_NAME, ctypes.byref(status), name.encode())
+    jack.jack_set_buffer_size(client, period)
+    jack.jack_client_close(client)
 
 
 def answers(name: str) -> bool:
