@@ -1,6 +1,7 @@
 """Live sound: the whole command on a real JACK server."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -127,6 +128,45 @@ def wait_for(happened):
     while not happened():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+IN_A_TERMINAL = "import pty, sys; sys.exit(pty.spawn([sys.executable, '-m', 'streamsep', *sys.argv[1:]]) >> 8)"
+
+
+def test_in_a_terminal_there_is_a_meter_and_the_keys_do_what_it_says(jack, bank):
+    command = [sys.executable, "-c", IN_A_TERMINAL, "live", "--json", *JACK, *bank]
+    wide = jack | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
+    shown = b""
+    with subprocess.Popen(command, env=wide, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as live:
+
+        def until(what):
+            nonlocal shown
+            while what not in shown:
+                read = os.read(live.stdout.fileno(), 65536)
+                assert read, shown.decode()
+                shown += read
+
+        def press(key):
+            live.stdin.write(key)
+            live.stdin.flush()
+
+        try:
+            until(b"q quit")
+            press(b"b")
+            until(b"BYPASS")
+            press(b"m")
+            until(b"muted")
+            press(b"1")
+            until(b"vocals")
+            press(b"q")
+            while read := os.read(live.stdout.fileno(), 65536):
+                shown += read
+            assert live.wait(timeout=LIMIT_S) == 0
+        finally:
+            live.kill()
+    summary = json.loads(re.search(r"\{.*\}", shown.decode())[0])
+    assert (summary["domain"], summary["faults"]) == ("music", 0)
+    assert b"Traceback" not in shown
 
 
 @pytest.mark.parametrize(

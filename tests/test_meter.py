@@ -1,0 +1,90 @@
+"""The meter: everything a person needs to know is in it, and nothing makes it fail."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from streamsep.live.keys import Desk
+from streamsep.live.meter import FLOOR_DB, RELIEF, Meter
+from streamsep.realtime.overload import HIGHEST
+
+SOURCES = {"noise": ("speech", "noise"), "speech": ("talker-1", "talker-2")}
+OPENED = {"input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": list(SOURCES)}
+NOW: dict[str, Any] = {
+    "seconds": 83.2, "levels_db": [-18.2, -2.0], "sources_db": {"speech": -20.1, "noise": None}, "domain": "noise",
+    "dry": False, "bypassed": False, "locked": None, "load": 0.12, "worst_load": 0.41, "underruns": 0, "overruns": 0,
+    "overload": 0, "switches": 3,
+}  # fmt: skip
+
+
+def meter(watched: bool = True) -> Meter:
+    return Meter(Desk(list(SOURCES), SOURCES, {"noise": -18}), OPENED | {"watched": watched}, "12.3 ms")
+
+
+def drawn(at: Meter, now: dict[str, Any] | None, status: str = "", width: int = 100) -> str:
+    console = Console(width=width, record=True, file=None, quiet=False, force_terminal=False)
+    with console.capture() as capture:
+        console.print(at.draw(now, status))
+    return capture.get()
+
+
+def test_everything_is_there() -> None:
+    at = meter()
+    at.estimates_db = {"noise": 5.12, "speech": None}
+    text = drawn(at, NOW, "the monitor is running")
+    for what in (
+        "a microphone → headphones", "48000 Hz", "12.3 ms", "-18.2 dB", "-2.0 dB", "▸ +0 dB", "-18 dB", "silent",
+        "1 noise +5.1 dB", "2 speech", "auto", "load  12 % (worst 41 %)", "gaps 0", "switches 3", "1:23",
+        "the monitor is running", "q quit",
+    ):  # fmt: skip
+        assert what in text, what
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"bypassed": True}, "BYPASS"),
+        ({"dry": True}, "dry: no model is confident"),
+        ({"locked": "noise"}, "locked"),
+        ({"underruns": 2, "overruns": 1}, "gaps 3"),
+        *(({"overload": level}, RELIEF[level]) for level in range(1, HIGHEST + 1)),
+    ],
+)
+def test_what_is_not_as_usual_is_said(changes: dict[str, Any], said: str) -> None:
+    assert said not in drawn(meter(), NOW)
+    assert said in drawn(meter(), NOW | changes)
+
+
+def test_without_sound_it_says_so() -> None:
+    assert "waiting for the device" in drawn(meter(), None, "it is tried again in 2 s")
+
+
+@given(
+    levels=st.lists(st.one_of(st.none(), st.floats(-300, 60)), min_size=4, max_size=4),
+    load=st.floats(0, 1000),
+    seconds=st.floats(0, 1e9),
+    width=st.integers(20, 200),
+    domain=st.sampled_from(list(SOURCES)),
+)
+def test_it_draws_whatever_the_figures_are_in_a_terminal_of_any_width(
+    levels: list[float | None], load: float, seconds: float, width: int, domain: str
+) -> None:
+    now = NOW | {
+        "levels_db": levels[:2], "sources_db": dict(zip(SOURCES[domain], levels[2:], strict=True)), "load": load,
+        "seconds": seconds, "domain": domain,
+    }  # fmt: skip
+    assert drawn(meter(), now, width=width)
+
+
+@given(st.lists(st.floats(-80, 0), min_size=2, max_size=40))
+def test_a_bar_rises_at_once_and_falls_slowly(levels: list[float]) -> None:
+    at, before = meter(), FLOOR_DB
+    for level in levels:
+        drawn(at, NOW | {"levels_db": [level, None]})
+        held = at._held["in"]
+        assert held >= max(level, FLOOR_DB)
+        assert held >= before - 2
+        before = held
