@@ -1,5 +1,6 @@
 # make demo: hear it.  make test: everything the tests need, then the tests.  make bench: speed and memory, here.
 # make quality DATA=DIR: the models' figures on the lists in DIR.
+# make soak: live sound for an hour.  make nightly: the same for ten minutes.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -9,7 +10,7 @@ BIN := $(VENV)/Scripts
 endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench quality system clean
+.PHONY: demo test lint bench quality soak nightly system clean
 
 demo: $(VENV)/demo
 	$(BIN)/streamsep demo -o demo-out
@@ -25,6 +26,12 @@ lint: $(VENV)/dev
 
 bench: $(VENV)/dev
 	$(BIN)/streamsep bench
+
+soak: system $(VENV)/dev
+	$(BIN)/python tests/soak.py --minutes 60
+
+nightly: system $(VENV)/dev
+	$(BIN)/python tests/soak.py --minutes 10
 
 quality: $(VENV)/dev
 	$(BIN)/streamsep quality $(DATA)

@@ -1,0 +1,27 @@
+"""A minute of live sound with a switch every few seconds: nothing drifts, grows, or is left behind."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from calibrated import make_calibrated_bank, promising
+
+
+def test_a_minute_of_switching_leaves_everything_as_it_was(tmp_path: Path) -> None:
+    bank = make_calibrated_bank(tmp_path / "bank", music=promising(0.0, balance=1.0), noise=promising(1.0))
+    script = (
+        "import json, soak; "
+        f"models = {{'bank': {str(bank)!r}, 'precision': 'fp32'}}; "
+        "seen = soak.soak(60, 1, 1024, {'domain': 'auto', 'models': models}, 1); "
+        "print(json.dumps([soak.faults(turn) for turn in seen['separating']] + [seen['separating'][0]['summary']]))"
+    )
+    tests = Path(__file__).parent
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=tests, capture_output=True, text=True, timeout=600, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found, summary = json.loads(done.stdout)
+    assert found == []
+    assert summary["switches"] >= 10
+    assert summary["decisions"] > 20
