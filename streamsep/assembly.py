@@ -8,6 +8,7 @@ from typing import Any
 from streamsep.config import Settings, load_settings
 from streamsep.errors import ConfigError
 from streamsep.models.bank import Bank, look_back_graphs, open_bank, open_look_backs
+from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.activity import ActivityOptions
 from streamsep.monitor.belief import BeliefOptions
@@ -68,13 +69,13 @@ def build(
 def build_inline(settings: Settings, rate: int, channels: int) -> tuple[Engine, Bank, InlineMonitor | None]:
     """The same for files: the monitor, if any, looks when it is told to, so that everything can be repeated."""
     bank = open_bank(**settings.models.model_dump())
-    monitor = make_inline(settings, bank) if settings.domain == AUTO else None
+    monitor = make_inline(settings, open_look_backs(bank)) if settings.domain == AUTO else None
     return make_engine(settings, bank, rate, channels, monitor), bank, monitor
 
 
-def make_inline(settings: Settings, bank: Bank) -> InlineMonitor:
-    """A monitor of this bank that has no process. Raises ConfigError or ModelError."""
-    graphs = open_look_backs(bank)
+def make_inline(settings: Settings, graphs: Mapping[str, Batch]) -> InlineMonitor:
+    """A monitor that has no process; graphs: look-back graphs by domain, in the bank's order. Raises ConfigError or
+    ModelError."""
     layout = Layout({domain: graph.manifest.states for domain, graph in graphs.items()})
     judge = make_judge(settings, {domain: graph.manifest for domain, graph in graphs.items()})
     watching = settings.monitor

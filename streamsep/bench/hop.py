@@ -1,98 +1,91 @@
-"""The time of a hop: whole, by its stages, in the deadline case; and the memory it takes."""
+"""The time of a hop: of engines in turns, whole and by its stages, of a graph alone; and the memory it takes."""
 
-import time
 import tracemalloc
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 
-from streamsep.arrays import Array, Block, Samples, Spectrum
+from streamsep.arrays import Block, Samples, Spectrum
 from streamsep.audio.live import collector_frozen
-from streamsep.bench.timing import Nanoseconds, time_calls
+from streamsep.bench.stages import STAGES, time_stages
+from streamsep.bench.stimulus import lively_noise
+from streamsep.bench.timing import Nanoseconds, Nothing, distribution, figures_of, time_calls
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.engine import Engine
+from streamsep.realtime.resample import HopSchedule
 from streamsep.realtime.stft import Analysis, FrontEnd
 
+TURNS = 4
+WARM_UP = 100  # hops at the beginning of every turn, which are not counted
 
-class Shim:
-    """Writes down when the `process` of some part of an engine is entered and left, call by call, from outside.
+Key = TypeVar("Key", bound=Hashable)
 
-    Its own time, some 0.3 us a call, is in what it measures."""
 
-    def __init__(self, part: Any, calls: int) -> None:
-        self.entered = np.zeros(calls, np.int64)
-        self.left = np.zeros(calls, np.int64)
-        self._process = part.process
-        self._call = 0
-        self._part = part
-        part.process = self
+class Case:
+    """An engine, and the hops it is given, in a few turns; between two hops `before` is called."""
 
-    def __call__(self, *arguments: Array) -> Any:
-        """What the part would have returned."""
-        call = self._call
-        self._call = call + 1
-        self.entered[call] = time.perf_counter_ns()
-        result = self._process(*arguments)
-        self.left[call] = time.perf_counter_ns()
-        return result
+    def __init__(self, engine: Engine, hops: int, before: Nothing = lambda: None) -> None:
+        """hops: that are counted, rounded up to whole turns."""
+        self.engine, self.before = engine, before
+        front = engine.front_end
+        self.hop_ms = 1000 * front.hop / front.sample_rate
+        count = WARM_UP + -(-hops // TURNS)
+        schedule = HopSchedule(engine.rate, front.sample_rate, front.hop)  # a hop may be no whole number of samples
+        ends = np.cumsum([schedule.length(index) for index in range(TURNS * count)])
+        samples = lively_noise(ends[-1] / engine.rate, engine.rate, engine.channels)
+        blocks = np.split(samples[:, 0] if engine.channels == 1 else samples, ends[:-1])
+        self.turns = [blocks[turn * count :][:count] for turn in range(TURNS)]
 
     @property
-    def took(self) -> Nanoseconds:
-        """(calls,)"""
-        return self.left - self.entered
-
-    def remove(self) -> None:
-        """The part is as before."""
-        del self._part.process
+    def blocks(self) -> list[Block]:
+        """Those of all turns."""
+        return [block for turn in self.turns for block in turn]
 
 
-def time_stages(engine: Engine, blocks: Block, warm_up: int) -> dict[str, Nanoseconds]:
-    """By stage, (hops,); blocks: one hop each, at the rate of the models.
+class Fading:
+    """To be called between two hops: from now on the engine always fades from one of two domains to the other.
 
-    graph: the separator, with its spectrum put where the model reads it · masks: from the separator's answer to the
-    synthesis: gains, the total mask, the checks, and the product with the spectrum · rest: gathering and handing out
-    samples, and whatever else lies between the others.
-    """
-    active = engine._renderings[engine.domains.index(engine.domain)]
-    parts: dict[str, Any] = {
-        "analysis": engine._analysis,
-        "graph": active.separator,
-        "synthesis": engine._path.synthesis,
-        "limiter": engine._limiter,
-    }
-    shims = {name: Shim(part, len(blocks)) for name, part in parts.items()}
-    whole = time_calls(engine.process, blocks, warm_up)
-    for shim in shims.values():
-        shim.remove()
-    took = {name: shim.took[warm_up:] for name, shim in shims.items()}
-    took["masks"] = (shims["synthesis"].entered - shims["graph"].left)[warm_up:]
-    took["rest"] = whole - np.sum(list(took.values()), axis=0)
-    return {name: took[name] for name in ("analysis", "graph", "masks", "synthesis", "limiter", "rest")}
+    The engine must have been made to fade at once, see FADING."""
+
+    def __init__(self, engine: Engine, other: str) -> None:
+        self._engine = engine
+        self._domains = engine.domain, other
+        self._wanted = engine.domain
+
+    def __call__(self) -> None:
+        """As soon as a fade has ended the next one begins."""
+        if self._engine.domain == self._wanted:
+            self._wanted = self._domains[self._wanted == self._domains[0]]
+            self._engine.select(self._wanted)
 
 
-def time_deadline_case(engine: Engine, blocks: Block, warm_up: int) -> Nanoseconds | None:
-    """(hops,) in each of which two separators run: one hand-over after the other, listening along and fading.
+FADING: dict[str, Any] = {"fade_ms": 1000.0, "warm_up_ms": 0.0}  # settings of such an engine
 
-    None when the engine has one domain only."""
-    first = engine.domain
-    second = next((domain for domain in engine.domains if domain != first), None)
-    if second is None:
-        return None
-    clock = time.perf_counter_ns
-    took = np.zeros(len(blocks) - warm_up, np.int64)
-    for block in blocks[:warm_up]:
-        engine.process(block)
-    wanted = first
-    with collector_frozen():
-        for index, block in enumerate(blocks[warm_up:]):
-            if engine.domain == wanted:
-                wanted = second if wanted == first else first
-                engine.select(wanted)
-            began = clock()
-            engine.process(block)
-            took[index] = clock() - began
-    return took
+
+def time_cases(cases: Mapping[Key, Case], staged: bool = False) -> dict[Key, dict[str, Any]]:
+    """What the report says of every case: see `timing.distribution`; staged: also by stages (see `stages`), each with
+    its figures and its share of the time of all hops.
+
+    The cases take turns, so that whatever else the machine does falls on all alike."""
+    whole: dict[Key, list[Nanoseconds]] = {key: [] for key in cases}
+    stages: dict[Key, list[dict[str, Nanoseconds]]] = {key: [] for key in cases}
+    with collector_frozen():  # as in live sound
+        for turn in range(TURNS):
+            for key, case in cases.items():
+                what = case.engine, case.turns[turn], WARM_UP, case.before
+                whole[key].append(time_calls(case.engine.process, *what[1:]))
+                if staged:
+                    stages[key].append(time_stages(*what))
+    told = {key: distribution(np.concatenate(whole[key]), case.hop_ms) for key, case in cases.items()}
+    if staged:
+        for key, parts in stages.items():
+            together = sum(int(took.sum()) for part in parts for took in part.values())
+            told[key]["stages"] = {}
+            for name in STAGES:
+                took = np.concatenate([part[name] for part in parts])
+                told[key]["stages"][name] = {**figures_of(took), "share": round(float(took.sum() / together), 4)}
+    return told
 
 
 def spectra(front_end: FrontEnd, blocks: Block) -> Spectrum:
@@ -101,16 +94,17 @@ def spectra(front_end: FrontEnd, blocks: Block) -> Spectrum:
     return np.stack([analysis.process(block[None].astype(np.float64)).copy() for block in blocks])
 
 
-def time_separator(separator: Separator, frames: Spectrum, hop: int, warm_up: int) -> Nanoseconds:
+def time_separator(separator: Separator, frames: Spectrum, hop: int) -> Nanoseconds:
     """(hops,): the separator by itself, caches warm: what the model of a bank costs, not what a hop with it costs."""
     samples: Samples = np.zeros((1, hop))  # such a model looks at the spectrum alone
     separator.reset()
-    took = time_calls(lambda spectrum: separator.process(spectrum, samples), frames, warm_up)
+    with collector_frozen():
+        took = time_calls(lambda spectrum: separator.process(spectrum, samples), frames, WARM_UP)
     separator.reset()
     return took
 
 
-def traced_peak(call: Callable[[Block], object], blocks: Block, warm_up: int) -> int:
+def traced_peak(call: Callable[[Block], object], blocks: Sequence[Block], warm_up: int) -> int:
     """The most bytes that Python and NumPy had allocated on top within any one call(block)."""
     tracemalloc.start()
     try:

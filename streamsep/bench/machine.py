@@ -2,16 +2,11 @@
 
 import os
 import platform
-import statistics
-import subprocess
-import sys
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 PACKAGES = ("numpy", "onnxruntime")
-FRESH_IMPORTS = 3
-IMPORT = "import time; began = time.perf_counter(); import streamsep; print(time.perf_counter() - began)"
 
 
 def machine() -> dict[str, Any]:
@@ -33,22 +28,11 @@ def cpu_model() -> str:
     return next(named, platform.processor() or platform.machine())
 
 
-def memory_mb() -> float | None:
-    """What this process holds in memory now (resident set), in 10^6 bytes; None where the system does not tell."""
-    status = Path("/proc/self/statm")
-    if not status.is_file():
+def memory_mb(process: int | None = None) -> float | None:
+    """What a process, this one unless another is named, holds in memory now (resident set), in 10^6 bytes; None where
+    the system does not tell."""
+    try:
+        pages = Path(f"/proc/{process or 'self'}/statm").read_text().split()[1]
+    except OSError:
         return None
-    return round(int(status.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)
-
-
-def import_s() -> float:
-    """Median time of `import streamsep` in fresh processes, Python's own start not counted, nor the first process."""
-    took = [fresh_import_s() for _ in range(1 + FRESH_IMPORTS)]
-    return round(statistics.median(took[1:]), 3)
-
-
-def fresh_import_s() -> float:
-    """`import streamsep` in a new process."""
-    here = Path(__file__).parents[2]  # `-c` looks there first: it is this streamsep that is imported
-    done = subprocess.run([sys.executable, "-c", IMPORT], cwd=here, capture_output=True, check=True, text=True)
-    return float(done.stdout)
+    return round(int(pages) * os.sysconf("SC_PAGE_SIZE") / 1e6, 1)

@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,59 +10,67 @@ import numpy as np
 
 from streamsep.arrays import Array
 from streamsep.audio.live import collector_frozen
+from streamsep.bench.machine import memory_mb
 from streamsep.bench.stimulus import as_blocks, lively_noise
-from streamsep.bench.timing import Nanoseconds, figures
+from streamsep.bench.timing import Nanoseconds, distribution, figures_of
 from streamsep.realtime.engine import Engine
 
-TURN_S = 4.0  # of sound, with the monitor and without by turns: what else the machine does falls on both alike
-LOOKS_S = 20.0
+TURN_S = 2.0  # of sound, with the monitor and without by turns: what else the machine does falls on both alike
+LOOKS_S = 20.0  # of sound
+FULL_S = 4.0  # of sound, after which the longest look back is full
+START_LIMIT_S = 60.0
 WHOLE_S = 2.0  # a look back of the usual length, none of it heard before
 
 Look = Callable[[], object]
 
 
 def measure_monitor(
-    make_inline: Callable[[], tuple[Engine, Look, float]],
+    make_inline: Callable[[], tuple[Engine, Look]],
     make_plain: Callable[[], Engine],
     make_watched: Callable[[], tuple[Engine, Callable[[], int | None]]],
+    every_s: float,
     seconds: float,
 ) -> dict[str, Any]:
     """The part "monitor" of the report.
 
-    make_inline: an engine, what makes its monitor look, and how often it does, in seconds; make_plain: an engine
-    without a monitor; make_watched: the same with one in a process, and the process's number. seconds: of sound, with
-    the monitor and without each; it is played in real time."""
-    report: dict[str, Any] = {}
-    for name, new_s in (("look", None), ("whole_look_back", WHOLE_S)):
-        engine, look, every_s = make_inline()
-        with engine:
-            report["every_s"] = every_s
-            report[name] = asdict(figures(time_looks(engine, look, new_s or every_s)))
+    make_inline: an engine, and what makes its monitor look; make_plain: an engine without a monitor; make_watched:
+    the same with one in a process, and the process's number once it looks. every_s: between two looks. seconds: of
+    sound, with the monitor and without each; it is played in real time."""
+    report: dict[str, Any] = {"every_s": every_s}
+    for name, new_s in (("look", every_s), ("whole_look_back", WHOLE_S)):
+        report[name] = figures_of(time_looks(*make_inline(), new_s, LOOKS_S))
     plain = make_plain()
     watched, process = make_watched()
     with plain, watched:
-        report |= in_turns(plain, watched, process, seconds)
-    return report
+        return report | in_turns(plain, watched, process, seconds)
 
 
-def time_looks(engine: Engine, look: Look, new_s: float) -> Nanoseconds:
-    """(looks,), each after so many seconds of new sound: all domains' graphs on it, clusters, measures, decision."""
-    samples = lively_noise(LOOKS_S, engine.rate, 1)[:, 0]
+def time_looks(engine: Engine, look: Look, new_s: float, seconds: float) -> Nanoseconds:
+    """(looks,), each after so many seconds of new sound: all domains' graphs on it, clusters, measures, decision.
+
+    seconds: of sound, above 4: from there on the longest look back is full. The engine is closed afterwards."""
+    samples = lively_noise(seconds, engine.rate, 1)[:, 0]
     took = []
-    for block in np.split(samples, range(0, len(samples), round(new_s * engine.rate)))[1:]:
-        engine.process(block)
-        began = time.perf_counter_ns()
-        look()
-        took.append(time.perf_counter_ns() - began)
-    return np.array(took[round(4 / new_s) :])  # from when on the longest look back is full
+    with engine:
+        for block in np.split(samples, range(0, len(samples), round(new_s * engine.rate)))[1:]:
+            engine.process(block)
+            began = time.perf_counter_ns()
+            look()
+            took.append(time.perf_counter_ns() - began)
+    return np.array(took[min(round(FULL_S / new_s), len(took) - 1) :])
 
 
 def in_turns(plain: Engine, watched: Engine, process: Callable[[], int | None], seconds: float) -> dict[str, Any]:
-    """Hops in real time, and the share of a core that the monitor's process takes; None where nobody tells."""
+    """Hops in real time, the share of a core that the monitor's process takes, and the memory it holds; None where
+    nobody tells."""
     hop = plain.front_end.hop * plain.rate // plain.front_end.sample_rate
+    hop_ms = 1000 * plain.front_end.hop / plain.front_end.sample_rate
     blocks = as_blocks(lively_noise(TURN_S, plain.rate, 1), hop)
-    until_s = time.monotonic() + 60
-    while watched.dry and time.monotonic() < until_s:  # the models have to be opened first
+    until_s = time.monotonic() + START_LIMIT_S
+    while process() is None and time.monotonic() < until_s:  # the models have to be opened first
+        in_real_time(watched, blocks[: len(blocks) // 4], hop)
+    watched.select(plain.domain)  # the monitor goes on looking, but both play the same model
+    while (watched.dry or watched.domain != plain.domain) and time.monotonic() < until_s:
         in_real_time(watched, blocks[: len(blocks) // 4], hop)
     took: dict[str, list[Nanoseconds]] = {"hop_without": [], "hop_with": []}
     used_s = lasted_s = 0.0
@@ -75,8 +82,9 @@ def in_turns(plain: Engine, watched: Engine, process: Callable[[], int | None], 
             after_s = cpu_s(process())
             if before_s is not None and after_s is not None:
                 used_s, lasted_s = used_s + after_s - before_s, lasted_s + time.monotonic() - began_s
-    report: dict[str, Any] = {name: asdict(figures(np.concatenate(parts))) for name, parts in took.items()}
+    report: dict[str, Any] = {name: distribution(np.concatenate(parts), hop_ms) for name, parts in took.items()}
     report["share_of_a_core"] = round(used_s / lasted_s, 4) if lasted_s else None
+    report["rss_mb"] = memory_mb(process())
     return report
 
 

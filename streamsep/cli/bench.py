@@ -1,139 +1,226 @@
 """`streamsep bench`: how long a hop takes here, how fast a file goes, how much memory it needs."""
 
-from collections.abc import Callable
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich import box
+from rich.table import Table as RichTable
 
 from streamsep.cli.console import print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
-from streamsep.errors import StreamsepError
+from streamsep.errors import ConfigError
 
 if TYPE_CHECKING:
+    from streamsep.arrays import Block
+    from streamsep.bench.tables import Table
     from streamsep.bench.watched import Look
     from streamsep.config import Settings
+    from streamsep.models.bank import Bank
     from streamsep.realtime.engine import Engine
+    from streamsep.realtime.hand_over import Monitor
 
-COLUMNS = {"p50": "p50_ms", "p99": "p99_ms", "p99.9": "p999_ms", "max": "max_ms"}
+STEADY = 1.1  # how much slower or faster a machine may get before its figures are doubted
+REPORT, PAGE, MARKDOWN = "bench.json", "bench.html", "bench.md"
 
 
 def bench(
-    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Sound to measure each figure with.")] = 40.0,
-    precision: Annotated[str | None, typer.Option(metavar="int8|fp32", help="Which of the models.")] = None,
+    what: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[MODEL.onnx|BANK|REPORT.json]",
+            help="A model of your own, a folder of them, or an earlier report, which is shown again.",
+            show_default="the bank of the settings",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="Sound to measure each figure with.")] = 15.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help=f"Write {REPORT}, {PAGE} (pictures) and {MARKDOWN} there."
+        ),
+    ] = None,
+    compare: Annotated[
+        Path | None, typer.Option(metavar="OLD.json", help="Print how the figures compare with those of this report.")
+    ] = None,
     config: Config = "default",
     domain: Domain = None,
     changes: Changes = None,
     as_json: AsJson = False,
 ) -> None:
-    """Measure speed and memory of the engine on this machine, on one core. Leave the machine alone meanwhile.
+    """Measure latency, load and memory of the engine on this machine: hops of 2, 4 and 8 ms, int8 and fp32, with and
+    without a fade and the monitor, 1 to 4 channels, 1 to 8 models. Two minutes; leave the machine alone meanwhile.
 
-    Example: [bold]streamsep bench --seconds 10 --precision fp32[/]
+    Example: [bold]streamsep bench my-model-step-fp32.onnx -o out --compare bench.json[/]
     """
-    import streamsep
-    from streamsep.assembly import build, make_engine
-    from streamsep.bench.run import measure
-    from streamsep.models.bank import open_bank
-    from streamsep.recording import separate
+    from streamsep.bench.report import differences, ratios, read_report
+    from streamsep.bench.tables import comparison
 
-    settings = chosen(config, domain, [*(changes or []), *([f"models.precision={precision}"] if precision else [])])
-    bank = open_bank(**settings.models.model_dump())
-    if settings.domain == "auto":  # one model is measured
-        settings = settings.model_copy(update={"domain": "noise" if "noise" in bank.domains else bank.domains[0]})
-    rate = bank.front_end.sample_rate
-    remarks.print("Measuring; this takes some time, and the machine should do nothing else.")
-    report = measure(
-        lambda rate, channels: build(settings, rate, channels)[:2],
-        lambda monitor: make_engine(settings, bank, rate, 1, monitor(bank.separators(), bank.front_end.hop)),
-        lambda samples, rate: separate(samples, rate, settings.model_dump()),
-        rate,
-        seconds,
-    )
-    try:
-        report["monitor"] = monitor_report(settings, rate, seconds)
-    except StreamsepError as error:  # a bank of one's own may have no monitor
-        report["monitor"] = None
-        remarks.print(f"the monitor was left out: {error}")
+    old = None if compare is None else read_report(compare)
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise ConfigError(f"{folder}: there is a file of this name; -o wants a folder")
+    if what is not None and what.suffix == ".json":
+        report = read_report(what)
+    else:
+        report = measured(what, config, domain, changes, seconds)
+    compared = None
+    if old is not None:
+        differ, compared = differences(old, report), comparison(ratios(old, report))
+        report["compared_with"] = {
+            "file": str(compare),
+            "differs": [{"key": key, "old": before, "new": now} for key, before, now in differ],
+            "ratios": {".".join(each.what): round(each.ratio, 4) for each in ratios(old, report)},
+        }
+    if folder is not None:
+        write(folder, report)
+    if as_json:
+        print_json(report)
+        return
+    show(report)
+    if compared is not None:
+        for each in report["compared_with"]["differs"]:
+            remarks.print(f"not the same: {each['key']}: {each['old']} then, {each['new']} now", style="yellow")
+        show_table(compared)
+
+
+def measured(
+    what: Path | None, config: str, domain: str | None, changes: list[str] | None, seconds: float
+) -> dict[str, Any]:
+    """A new report. Raises ConfigError or ModelError."""
+    import streamsep
+    from streamsep.bench.run import measure
+    from streamsep.models.bank import precisions_in
+
+    with a_bank(what) as bank:
+        given = [] if bank is None else [f"models.bank={bank}"]
+        settings = chosen(config, domain, [*given, *(changes or [])])
+        found = precisions_in(settings.models.bank, settings.models.method)
+        if bank is not None and found and settings.models.precision not in found:
+            settings = chosen(config, domain, [*given, *(changes or []), f"models.precision={found[0]}"])
+        first = settings.models.precision
+        make = Making(settings)
+        domains = make.bank(first).domains
+        heard = settings.domain
+        if heard == "auto":  # one model is measured
+            heard = "noise" if "noise" in domains else domains[0]
+        if heard not in domains:
+            raise ConfigError(f"domain: unknown domain {heard!r}; this bank has {sorted(domains)}")
+        remarks.print("Measuring; this takes some time, and the machine should do nothing else.")
+        both = (first, *(each for each in found if each != first))
+        report = measure(make, heard, both, seconds, lambda part: remarks.print(f"  {part}", style="dim"))
     report["versions"]["streamsep"] = streamsep.__version__
-    load = report["machine"]["load_average"]
+    load, drift = report["machine"]["load_average"], report["machine"]["drift"]
     if load is not None and load > 0.5:
         remarks.print(
             f"The machine was busy before (load average {load:g}): the times may be too long.", style="yellow"
         )
-    if as_json:
-        print_json(report)
-    else:
-        show(report)
+    if not 1 / STEADY < drift < STEADY:
+        remarks.print(
+            f"The machine is not steady: at the end a hop took {drift:g} times as long as in the beginning.",
+            style="yellow",
+        )
+    return report
 
 
-def monitor_report(settings: "Settings", rate: int, seconds: float) -> dict[str, Any]:
-    """What the monitor of this bank costs; see `bench.watched.measure_monitor`."""
-    from streamsep.assembly import build, build_inline
-    from streamsep.bench.watched import measure_monitor
+@contextmanager
+def a_bank(what: Path | None) -> Iterator[Path | None]:
+    """The folder of a bank: for a single model one with that alone, and its look-back graph where there is one.
 
-    auto = settings.model_copy(update={"domain": "auto"})
+    Raises ModelError for a file that is no step graph with a manifest."""
+    if what is None or what.is_dir():
+        yield what
+        return
+    from streamsep.models.loader import open_model
 
-    def inline() -> "tuple[Engine, Look, float]":
-        engine, _, monitor = build_inline(auto, rate, 1)
-        assert monitor is not None
-        return engine, monitor.look, settings.monitor.every_s
+    manifest, _ = open_model(what)
+    with tempfile.TemporaryDirectory(prefix="streamsep-bench-") as folder:
+        name = f"{manifest.domain}-step-{manifest.precision}.onnx"
+        shutil.copy(what, Path(folder) / name)
+        look_back = what.with_name(what.name.replace("-step", "-look-back"))
+        if look_back != what and look_back.is_file():
+            shutil.copy(look_back, Path(folder) / name.replace("-step", "-look-back"))
+        yield Path(folder)
 
-    def watched() -> "tuple[Engine, Callable[[], int | None]]":
-        engine, _, guardian = build(auto, rate, 1)
+
+@dataclass(frozen=True)
+class Making:
+    """Makes what is measured: see `bench.run.Maker`."""
+
+    settings: "Settings"
+
+    def bank(self, precision: str) -> "Bank":  # noqa: D102
+        from streamsep.models.bank import open_bank
+
+        return open_bank(**self.settings.models.model_dump() | {"precision": precision})
+
+    def engine(  # noqa: D102
+        self, bank: "Bank", rate: int, channels: int = 1, monitor: "Monitor | None" = None, **settings: Any
+    ) -> "Engine":
+        from streamsep.assembly import make_engine
+
+        changed = self.settings.model_copy(update={"domain": bank.domains[0], **settings})
+        return make_engine(changed, bank, rate, channels, monitor)
+
+    def inline(self, bank: "Bank") -> "tuple[Engine, Look]":  # noqa: D102
+        from streamsep.assembly import make_inline
+        from streamsep.models.bank import open_look_backs
+
+        graphs = open_look_backs(bank)
+        for domain, graph in graphs.items():  # whose name may be made up
+            graph.manifest = graph.manifest.model_copy(update={"domain": domain})
+        monitor = make_inline(self.settings, graphs)
+        return self.engine(bank, bank.front_end.sample_rate, 1, monitor, domain="auto"), monitor.look
+
+    def watched(self) -> "tuple[Engine, Callable[[], int | None]]":  # noqa: D102
+        from streamsep.assembly import build
+
+        bank = self.bank(self.settings.models.precision)
+        engine, _, guardian = build(
+            self.settings.model_copy(update={"domain": "auto"}), bank.front_end.sample_rate, 1
+        )
         assert guardian is not None
-        return engine, lambda: guardian.pid
+        return engine, lambda: guardian.pid if guardian.board.beats else None
 
-    return measure_monitor(inline, lambda: build(settings, rate, 1)[0], watched, seconds)
+    def separate(self, samples: "Block", rate: int, domain: str) -> object:  # noqa: D102
+        from streamsep.recording import separate
+
+        return separate(samples, rate, self.settings.model_dump(), domain)
+
+
+def write(folder: Path, report: dict[str, Any]) -> None:
+    """The report for programs, for people, and for a README."""
+    from streamsep.bench.markdown import markdown
+    from streamsep.bench.page import page
+
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / REPORT).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    (folder / PAGE).write_text(page(report), encoding="utf-8")
+    (folder / MARKDOWN).write_text(markdown(report), encoding="utf-8")
 
 
 def show(report: dict[str, Any]) -> None:
     """The report, for people."""
-    hop, model, machine = report["hop"], report["model"], report["machine"]
-    name = f"{model['domain']} {model['version']} ({model['precision']})"
-    table = Table(title=f"Time of a hop of {hop['length_ms']:g} ms with {name}, in ms", title_justify="left")
-    table.add_column("")
-    for heading in COLUMNS:
-        table.add_column(heading, justify="right")
+    from streamsep.bench.tables import measured_on, sentences, tables
 
-    def add(name: str, figures: dict[str, float]) -> None:
-        table.add_row(name, *(f"{figures[key]:.3f}" for key in COLUMNS.values()))
-
-    add("whole hop", hop)
-    for stage, figures in hop["stages"].items():
-        add(f"  {stage}", figures)
-    table.add_section()
-    for channels, figures in report["channels"].items():
-        add(f"{channels} channels", figures)
-    for rate, figures in report["rates"].items():
-        add(f"at {rate} Hz", figures)
-    if report["deadline_case"]:
-        add("two models at once", report["deadline_case"])
-    if report["catch_up"]:
-        add("two, one of them twice", report["catch_up"])
-    table.add_section()
-    for domain, figures in report["graph"].items():
-        add(f"graph of {domain} alone", figures)
-    results.print(table)
-    memory, file, batch = report["memory"], report["file"], report["batch"]
-    results.print(f"A file: {file['times_real_time']:g} times faster than real time, with all sources.")
-    results.print(
-        f"Its graph, {batch['frames']} frames at once: {batch['times_real_time']:g} times faster than real time."
-    )
-    resident = "" if memory["rss_mb"] is None else f"; the process holds {memory['rss_mb']:g} MB"
-    results.print(f"Memory: at most {memory['traced_peak_bytes_per_hop']} bytes come and go within a hop{resident}.")
-    results.print(f"Import: {report['import_s']:g} s.")
-    if monitor := report["monitor"]:
-        look, without, with_it = (monitor[name] for name in ("look", "hop_without", "hop_with"))
-        share = "unknown" if monitor["share_of_a_core"] is None else f"{100 * monitor['share_of_a_core']:.0f} %"
-        results.print(
-            f"The monitor: a look takes {look['p50_ms']:.0f} ms, at most {look['max_ms']:.0f}; every "
-            f"{monitor['every_s']:g} s that is {share} of another core. In real time a hop takes "
-            f"{without['p50_ms']:.3f} ms without it and {with_it['p50_ms']:.3f} with it; "
-            f"p99.9 {without['p999_ms']:.3f} and {with_it['p999_ms']:.3f}."
-        )
-    results.print(
-        f"{machine['cpu']}, {machine['cores']} cores, {machine['os']}, load {machine['load_average']} before"
-    )
-    results.print(", ".join(f"{name} {version}" for name, version in report["versions"].items()))
+    for table in tables(report):
+        show_table(table)
+    for sentence in (*sentences(report), *measured_on(report)):
+        results.print(sentence)
     for note in report["notes"]:
         results.print(note, style="dim")
+
+
+def show_table(table: "Table") -> None:
+    """One table."""
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, title=table.title, title_justify="left")
+    for index, heading in enumerate(table.headings):
+        shown.add_column(heading, justify="right" if index else "left")
+    for row in table.rows:
+        shown.add_row(*row)
+    results.print(shown)

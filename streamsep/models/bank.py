@@ -80,6 +80,12 @@ def bank_folder(bank: str) -> Path:
     return folder
 
 
+def precisions_in(bank: str, method: Method = "masks") -> list[str]:
+    """The precisions in which there are models for this method. Raises ModelError when there is no such folder."""
+    folder = bank_folder(bank)
+    return [each for each in ("int8", "fp32") if any(folder.glob(f"*-{GRAPHS[method]}-{each}.onnx"))]
+
+
 def open_bank(
     bank: str = "zoo",
     precision: str = "int8",
