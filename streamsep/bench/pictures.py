@@ -38,7 +38,7 @@ def distributions(title: str, lines: Sequence[Line], deadline_ms: float, range_m
     """How many hops took how long, both on logarithmic axes, and where the deadline is.
 
     range_ms: of the axis; the deadline and all times lie within."""
-    rarest = 10.0 ** math.floor(math.log10(min(1 / line.hops for line in lines)) + 1e-9)
+    rarest = min(0.1, 10.0 ** math.floor(math.log10(min(1 / line.hops for line in lines)) + 1e-9))
     across, down = logarithmic(*range_ms, LEFT, WIDTH - RIGHT), logarithmic(1.0, rarest, TOP, HEIGHT - BOTTOM)
     parts = []
     for ms in round_numbers(*range_ms):

@@ -26,14 +26,13 @@ print(json.dumps({"up_s": up_s, "imported_s": imported_s} | play_first(**json.lo
 
 
 def first_sound(paths: Sequence[Path], count: int, method: str, sources: int | None) -> dict[str, float | None]:
-    """Of a bank of so many models made of these files (see `banks.bank_of`): medians of a few new processes, after
-    one that is not counted.
+    """Of a bank of so many models made of these files (see `banks.bank_of`): medians of a few new processes.
 
     python_s: until the interpreter is up · import_s: `import streamsep` · open_s: models opened, engine made · hop_s:
-    the first hop · together_s: their sum · rss_import_mb, rss_mb: memory after the import and at the end, None where
+    the first hop · together_s: all of it · rss_import_mb, rss_mb: memory after the import and at the end, None where
     the system does not tell."""
     how = {"paths": [str(path.resolve()) for path in paths], "count": count, "method": method, "sources": sources}
-    starts = [start(how) for _ in range(1 + STARTS)][1:]
+    starts = [start(how) for _ in range(STARTS)]
     return {
         name: None if starts[0][name] is None else round(statistics.median(each[name] for each in starts), 4)
         for name in starts[0]
