@@ -1,4 +1,4 @@
-# make demo: hear it.  make test: everything the tests need, then the tests.  make bench: speed and memory, here.
+# make demo: hear it.  make test: everything the tests need, then the tests.  make bench: latency, load and memory, here.
 # make quality DATA=DIR: the models' figures on the lists in DIR.
 # make soak: live sound for an hour.  make nightly: the same for ten minutes.
 
@@ -10,7 +10,7 @@ BIN := $(VENV)/Scripts
 endif
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench quality soak nightly system clean
+.PHONY: demo test lint bench bench-readme quality soak nightly system clean
 
 demo: $(VENV)/demo
 	$(BIN)/streamsep demo -o demo-out
@@ -25,7 +25,12 @@ lint: $(VENV)/dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/dev
-	$(BIN)/streamsep bench
+	$(BIN)/streamsep bench -o bench-out
+
+# Puts the figures of the newest `make bench` into the README.
+bench-readme:
+	sed -e '/^<!-- bench -->/,/^<!-- end of bench -->/{/^<!--/!d;}' -e '/^<!-- bench -->/r bench-out/bench.md' README.md > README.new
+	mv README.new README.md
 
 soak: system $(VENV)/dev
 	$(BIN)/python tests/soak.py --minutes 60
@@ -57,4 +62,4 @@ $(VENV)/dev: $(VENV)/pyvenv.cfg pyproject.toml
 	@touch $@
 
 clean:
-	rm -rf $(VENV) demo-out build dist
+	rm -rf $(VENV) demo-out bench-out build dist

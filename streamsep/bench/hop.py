@@ -50,13 +50,12 @@ class Fading:
 
     def __init__(self, engine: Engine, other: str) -> None:
         self._engine = engine
-        self._domains = engine.domain, other
-        self._wanted = engine.domain
+        self._wanted, self._next = engine.domain, other
 
     def __call__(self) -> None:
         """As soon as a fade has ended the next one begins."""
         if self._engine.domain == self._wanted:
-            self._wanted = self._domains[self._wanted == self._domains[0]]
+            self._wanted, self._next = self._next, self._wanted
             self._engine.select(self._wanted)
 
 

@@ -42,8 +42,8 @@ NOTES = (
     "Every time is one that occurred: p99.9 is the time that one hop in a thousand took or exceeded. late: hops that "
     "took longer than their deadline, which is the hop's own length; load: share of the deadline.",
     "stages are a pass of their own and include what it costs to read the clock around each of them, 0.3 us. masks: "
-    "gains, the total mask, the checks, the product with the spectrum; crossfade: remembering what a hand-over "
-    "needs, and during a fade the blending of two masks; rest: gathering samples and handing them out.",
+    "gains, the total mask, the checks, the product with the spectrum, the way on; crossfade: remembering what a "
+    "hand-over needs, and during a fade the blending of two masks; rest: gathering samples and handing them out.",
     "At other hops than the models' own the same graph runs on frames of as many bins: the time is right, the sound "
     "would not be, for the model was not trained for them. The synthesis window is two hops long there.",
     "fade: every hop runs two models and blends their masks; catch_up: hops that run one of the two twice, as in the "
@@ -116,6 +116,7 @@ def measure(make: Maker, domain: str, precisions: tuple[str, ...], seconds: floa
         ):
             tell(words)
             report |= part()
+    report["memory"]["rss_mb"] = report["start"]["rss_mb"]
     tell("the monitor, in real time")
     report["monitor"] = run.monitor()
     with one_core():
@@ -194,7 +195,7 @@ class Run:
 
     def hops(self) -> dict[str, Any]:
         """Of every length and precision, with and without a fade, by stages."""
-        cases, latency_ms = {}, {}
+        cases, latency_ms = {}, {}  # they share the separators: what those remember does not change what they take
         for length_ms, front in front_ends(self._front).items():
             for precision, pair in self._pairs.items():
                 bank = replace(pair, front_end=front)
@@ -275,10 +276,15 @@ class Run:
         """A look by itself, and the sound with and without it, in real time. None where there cannot be one."""
         if not self._monitored:
             return None
+        try:
+            watched = self._make.watched()
+        except StreamsepError as error:  # not every system can have it in a process of its own
+            self.notes.append(f"The monitor in its own process was left out: {error}")
+            return None
         return measure_monitor(
             lambda: self._make.inline(self._bank),
-            lambda: self._make.engine(self._bank, self._rate, domain=self._domain),
-            self._make.watched,
+            self._make.engine(self._bank, self._rate, domain=self._domain),
+            watched,
             self._make.settings.monitor.every_s,
             self._seconds,
         )

@@ -20,7 +20,6 @@ class Shim:
     Its own time, some 0.3 us a call, is in what it measures."""
 
     def __init__(self, part: Any) -> None:
-        self.entered = self.left = 0  # clock of the newest call, ns
         self._spent = 0
         self._process = part.process
         self._part = part
@@ -28,10 +27,9 @@ class Shim:
 
     def __call__(self, *arguments: Array) -> Any:
         """What the part would have returned."""
-        self.entered = time.perf_counter_ns()
+        began = time.perf_counter_ns()
         result = self._process(*arguments)
-        self.left = time.perf_counter_ns()
-        self._spent += self.left - self.entered
+        self._spent += time.perf_counter_ns() - began
         return result
 
     def read(self) -> int:
@@ -50,9 +48,9 @@ def time_stages(
     """By stage, (hops,); blocks: one hop each; before: as in `timing.time_calls`.
 
     graph: the separators that run, with the spectrum put where they read it · masks: from their answers to the total
-    mask, with gains and checks, and its product with the spectrum · crossfade: who is heard and who comes in: what
-    both need is remembered, and during a fade two masks become one · rest: gathering and handing out samples, and
-    whatever else lies between the others. In every hop they add up to the whole.
+    mask, with gains and checks, its product with the spectrum, and the way on · crossfade: who is heard and who comes
+    in: what both need is remembered, and during a fade two masks become one · rest: gathering and handing out
+    samples, and whatever else lies between the others. In every hop they add up to the whole.
     """
     clock = time.perf_counter_ns
     took = np.zeros((len(blocks), len(STAGES)), np.int64)
@@ -63,24 +61,18 @@ def time_stages(
             shims.callback(made.remove)
             return made
 
-        analysis, synthesis, limiter = shim(engine._analysis), shim(engine._path.synthesis), shim(engine._limiter)
+        analysis, hand_over, path = shim(engine._analysis), shim(engine._hand_over), shim(engine._path)
+        synthesis, limiter = shim(engine._path.synthesis), shim(engine._limiter)
         graphs = [shim(rendering.separator) for rendering in engine._renderings]
         renderings = [shim(rendering) for rendering in engine._renderings]
-        hand_over = shim(engine._hand_over)
         for index, block in enumerate(blocks):
             before()
             began = clock()
             engine.process(block)
             whole = clock() - began
-            graph = sum(each.read() for each in graphs)
+            graph, synthesised, limited = sum(each.read() for each in graphs), synthesis.read(), limiter.read()
             rendered = sum(each.read() for each in renderings)
-            parts = [
-                analysis.read(),
-                graph,
-                rendered - graph + synthesis.entered - hand_over.left,
-                hand_over.read() - rendered,
-                synthesis.read(),
-                limiter.read(),
-            ]
+            masks = rendered - graph + path.read() - synthesised - limited
+            parts = analysis.read(), graph, masks, hand_over.read() - rendered, synthesised, limited
             took[index] = [*parts, whole - sum(parts)]
     return dict(zip(STAGES, took[warm_up:].T, strict=True))

@@ -26,23 +26,21 @@ Look = Callable[[], object]
 
 def measure_monitor(
     make_inline: Callable[[], tuple[Engine, Look]],
-    make_plain: Callable[[], Engine],
-    make_watched: Callable[[], tuple[Engine, Callable[[], int | None]]],
+    plain: Engine,
+    watched: tuple[Engine, Callable[[], int | None]],
     every_s: float,
     seconds: float,
 ) -> dict[str, Any]:
     """The part "monitor" of the report.
 
-    make_inline: an engine, and what makes its monitor look; make_plain: an engine without a monitor; make_watched:
-    the same with one in a process, and the process's number once it looks. every_s: between two looks. seconds: of
-    sound, with the monitor and without each; it is played in real time."""
-    report: dict[str, Any] = {"every_s": every_s}
+    make_inline: an engine, and what makes its monitor look; plain: an engine without a monitor; watched: one with it
+    in a process, and the process's number once it looks. every_s: between two looks. seconds: of sound, with the
+    monitor and without each; it is played in real time. The engines are closed afterwards."""
+    with plain, watched[0]:
+        report: dict[str, Any] = {"every_s": every_s, **in_turns(plain, *watched, seconds)}
     for name, new_s in (("look", every_s), ("whole_look_back", WHOLE_S)):
         report[name] = figures_of(time_looks(*make_inline(), new_s, LOOKS_S))
-    plain = make_plain()
-    watched, process = make_watched()
-    with plain, watched:
-        return report | in_turns(plain, watched, process, seconds)
+    return report
 
 
 def time_looks(engine: Engine, look: Look, new_s: float, seconds: float) -> Nanoseconds:

@@ -115,6 +115,8 @@ def measured(
         both = (first, *(each for each in found if each != first))
         report = measure(make, heard, both, seconds, lambda part: remarks.print(f"  {part}", style="dim"))
     report["versions"]["streamsep"] = streamsep.__version__
+    if what is not None:  # where a single model was put meanwhile is nobody's business
+        report["settings"]["models"]["bank"] = str(what)
     load, drift = report["machine"]["load_average"], report["machine"]["drift"]
     if load is not None and load > 0.5:
         remarks.print(
