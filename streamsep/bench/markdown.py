@@ -1,11 +1,13 @@
 """The figures of a report that a README quotes, as Markdown."""
 
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any
 
 from streamsep.bench.tables import COLUMNS, load, model_name, sentences, stages
 
 Entry = Mapping[str, Any]
+WIDTH = 130
 BUSY = 0.5  # load average from which on a machine was not idle
 
 
@@ -23,7 +25,7 @@ def markdown(report: Entry) -> str:
     for name, entry in quoted(report):
         cells = [f"{entry[key]:.3f}" for key in COLUMNS.values()]
         lines.append(f"| {name} | " + " | ".join(cells) + f" | {load(entry) if 'deadline_ms' in entry else ''} |")
-    return "\n".join([" ".join(told), "", *lines, "", *sentences(report)]) + "\n"
+    return "\n".join([fill(" ".join(told), WIDTH), "", *lines, "", fill(" ".join(sentences(report)), WIDTH)]) + "\n"
 
 
 def quoted(report: Entry) -> list[tuple[str, Entry]]:

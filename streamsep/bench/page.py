@@ -7,7 +7,7 @@ from typing import Any
 
 from streamsep.bench.pictures import Line, bars, distributions, growth
 from streamsep.bench.stages import STAGES
-from streamsep.bench.tables import Table, every_hop, measured_on, model_name, sentences, tables
+from streamsep.bench.tables import Table, every_hop, load, measured_on, model_name, sentences, tables
 
 Entry = Mapping[str, Any]
 
@@ -46,17 +46,17 @@ def page(report: Entry) -> str:
     title = f"streamsep bench: {model_name(report)}"
     fade = report["hops"][f"{hop['length_ms']:g}"][report["model"]["precision"]]["fade"]
     tiles = {
-        f"{hop['p50_ms']:.3f} ms": f"usual time of a hop of {hop['length_ms']:g} ms",
-        f"{hop['p999_ms']:.3f} ms": "one hop in 1000 takes that or longer",
-        f"{100 * hop['p50_ms'] / hop['deadline_ms']:.1f} %": "load: of the deadline, one core",
-        f"{fade['p999_ms']:.3f} ms": "one in 1000 while two models are faded",
-        f"{hop['latency_ms']:g} ms": "latency of the engine, in to out",
+        f"usual time of a hop of {hop['length_ms']:g} ms": f"{hop['p50_ms']:.3f} ms",
+        "one hop in 1000 takes that or longer": f"{hop['p999_ms']:.3f} ms",
+        "load: of the deadline, one core": load(hop),
+        "one in 1000 while two models are faded": f"{fade['p999_ms']:.3f} ms",
+        "latency of the engine, in to out": f"{hop['latency_ms']:g} ms",
     }
     body = [
         f"<h1>{escape(title)}</h1>",
         *(f'<div class="dim">{escape(line)}</div>' for line in measured_on(report)),
         '<div class="tiles">',
-        *(f"<div><b>{value}</b>{escape(meaning)}</div>" for value, meaning in tiles.items()),
+        *(f"<div><b>{value}</b>{escape(meaning)}</div>" for meaning, value in tiles.items()),
         "</div>",
         *compared(report),
         *hops(report),

@@ -15,6 +15,7 @@ from streamsep.bench.stimulus import as_blocks, lively_noise
 from streamsep.bench.timing import Nanoseconds, distribution, figures_of
 from streamsep.realtime.engine import Engine
 
+WARM_UP_S = 0.4  # of every turn, which is not counted
 TURN_S = 2.0  # of sound, with the monitor and without by turns: what else the machine does falls on both alike
 LOOKS_S = 20.0  # of sound
 FULL_S = 4.0  # of sound, after which the longest look back is full
@@ -63,7 +64,8 @@ def in_turns(plain: Engine, watched: Engine, process: Callable[[], int | None], 
     nobody tells."""
     hop = plain.front_end.hop * plain.rate // plain.front_end.sample_rate
     hop_ms = 1000 * plain.front_end.hop / plain.front_end.sample_rate
-    blocks = as_blocks(lively_noise(TURN_S, plain.rate, 1), hop)
+    blocks = as_blocks(lively_noise(WARM_UP_S + TURN_S, plain.rate, 1), hop)
+    warm_up = round(WARM_UP_S * plain.rate / hop)
     until_s = time.monotonic() + START_LIMIT_S
     while process() is None and time.monotonic() < until_s:  # the models have to be opened first
         in_real_time(watched, blocks[: len(blocks) // 4], hop)
@@ -74,9 +76,9 @@ def in_turns(plain: Engine, watched: Engine, process: Callable[[], int | None], 
     used_s = lasted_s = 0.0
     with collector_frozen():
         for _ in range(max(1, round(seconds / TURN_S))):
-            took["hop_without"].append(in_real_time(plain, blocks, hop))
+            took["hop_without"].append(in_real_time(plain, blocks, hop)[warm_up:])
             before_s, began_s = cpu_s(process()), time.monotonic()
-            took["hop_with"].append(in_real_time(watched, blocks, hop))
+            took["hop_with"].append(in_real_time(watched, blocks, hop)[warm_up:])
             after_s = cpu_s(process())
             if before_s is not None and after_s is not None:
                 used_s, lasted_s = used_s + after_s - before_s, lasted_s + time.monotonic() - began_s
