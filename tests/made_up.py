@@ -54,7 +54,7 @@ def made_up(factor: float = 1.0, monitor: bool = True) -> dict[str, Any]:
         "batch": {"frames": 250, "times_real_time": 100.0 / factor},
         "hop": {"length_ms": 4.0, "latency_ms": 8.0, **hop},
         "hops": hops,
-        "channels": {str(count): {"latency_ms": 8.0, **entry(0.1 * factor * count, 4.0)} for count in (1, 2, 4)},
+        "channels": {str(count): entry(0.1 * factor * count, 4.0) for count in (1, 2, 4)},
         "rates": {str(rate): {"latency_ms": 8.0, **entry(0.15 * factor, 4.0)} for rate in (16_000, 44_100, 48_000)},
         "catch_up": entry(0.3 * factor, 4.0),
         "memory": {"traced_peak_bytes_per_hop": round(2000 * factor)},

@@ -218,7 +218,9 @@ class Run:
         found = time_cases({key: Case(engine, self._hops) for key, engine in engines.items()})
         report: dict[str, Any] = {"channels": {}, "rates": {}}
         for (what, number), told in found.items():
-            report[what][str(number)] = {"latency_ms": round(engines[what, number].latency.ms, 3), **told}
+            report[what][str(number)] = told
+            if what == "rates":
+                told["latency_ms"] = round(engines[what, number].latency.ms, 3)
         restless = make(pair, self._rate, monitor=Restless(pair.separators(), self._front.hop), fade_ms=20.0)
         took = time_catch_up(restless, Case(restless, self._hops).blocks, WARM_UP)
         return report | {"catch_up": None if took is None else distribution(took, self._own_ms)}

@@ -155,4 +155,6 @@ def comparison(found: Sequence[Ratio]) -> Table:
         row = rows.setdefault(name, ["", "", "", ""])
         row[percentiles.index(key) if key in percentiles else 3] = f"{each.ratio:.2f}"
     table = [[name, *cells] for name, cells in rows.items()]
-    return Table("New over old", ["", *list(COLUMNS)[:3], "else"], table)
+    return Table(
+        "New over old; of times_real_time more is better, of all else less", ["", *list(COLUMNS)[:3], "else"], table
+    )
