@@ -39,7 +39,7 @@ PERCENTILES = ["p50_ms", "p99_ms", "p999_ms", "max_ms"]
 
 @pytest.fixture(scope="module")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_bank(tmp_path_factory.mktemp("bench") / "bank")
+    return make_bank(tmp_path_factory.mktemp("bench") / "my #1 bank")
 
 
 @pytest.fixture(scope="module")

@@ -71,11 +71,12 @@ def bench(
         report = measured(what, config, domain, changes, seconds)
     compared = None
     if old is not None:
-        differ, compared = differences(old, report), comparison(ratios(old, report))
+        differ, found = differences(old, report), ratios(old, report)
+        compared = comparison(found)
         report["compared_with"] = {
             "file": str(compare),
             "differs": [{"key": key, "old": before, "new": now} for key, before, now in differ],
-            "ratios": {".".join(each.what): round(each.ratio, 4) for each in ratios(old, report)},
+            "ratios": {".".join(each.what): round(each.ratio, 4) for each in found},
         }
     if folder is not None:
         write(folder, report)
@@ -98,7 +99,7 @@ def measured(
     from streamsep.models.bank import precisions_in
 
     with a_bank(what) as bank:
-        given = [] if bank is None else [f"models.bank={bank}"]
+        given = [] if bank is None else [f"models.bank={json.dumps(str(bank))}"]  # it is read as YAML
         settings = chosen(config, domain, [*given, *(changes or [])])
         found = precisions_in(settings.models.bank, settings.models.method)
         if bank is not None and found and settings.models.precision not in found:
