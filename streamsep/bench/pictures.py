@@ -170,7 +170,7 @@ def round_numbers(low: float, high: float) -> list[float]:
 def steps(high: float) -> list[float]:
     """Round numbers from zero, three to eight of them.
 
-    >>> steps(3.3)
+    >>> steps(3.6)
     [0.0, 1.0, 2.0, 3.0]
     """
     size = next(number for number in round_numbers(high / 100, high) if high / number < 7)
