@@ -7,6 +7,7 @@ second time, as `multiprocessing` would.
 
 import os
 import pickle
+import select
 import signal
 import subprocess
 import sys
@@ -75,6 +76,10 @@ class Child:
             self._lifeline.write(what)
             self._lifeline.flush()
 
+    def listens(self) -> bool:
+        """Whether as much as `select.PIPE_BUF` bytes can be told at once, without waiting."""
+        return bool(select.select([], [self._lifeline], [], 0)[1])
+
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal that killed it."""
         return self._process.poll()
@@ -96,6 +101,15 @@ class Child:
         except subprocess.TimeoutExpired:
             self._process.kill()
             return self._process.wait()
+
+
+def cause(code: int, complaints: IO[bytes]) -> str:
+    """What a child died of, by its exit code: a signal, or the last thing it said."""
+    if code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    complaints.seek(0)
+    said = complaints.read().decode(errors="replace").strip()
+    return said.splitlines()[-1][:300] if said else f"exit code {code}"
 
 
 def deaf_to_signals() -> None:

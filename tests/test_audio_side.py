@@ -56,7 +56,7 @@ EXCEPTIONS = {
     ("Rendering.process", "np.dot"): "of one row with itself: a number",
     ("Rendering._move_gains", "np.dot"): "of one row with itself: a number",
     ("BoundGraph.run", "self._runs[self._odd]"): "the graph itself",
-    ("HandOver._take_verdict", "chosen.separator.set_state"): "as many arrays as it has: it copies them",
+    ("HandOver.go_over", "chosen.separator.set_state"): "as many arrays as it has: it copies them",
     ("Callback.__call__", "Try"): "whatever it is, the stream must not end",
     ("Callback.__call__", "self.device_clock"): "a number from PortAudio",
     ("Callback._measure", "np.maximum.reduce"): "over all axes: a number",

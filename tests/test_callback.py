@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsep.audio.callback import FAULT_FADE_S, START_FADE_S, STOP_FADE_S, Callback
+from streamsep.audio.callback import Callback
 from streamsep.audio.live import collector_frozen
 from streamsep.audio.tallies import Times
+from streamsep.realtime.edges import FAULT_FADE_S, START_FADE_S, STOP_FADE_S
+from streamsep.realtime.journal import Journal
 
 RATE = 1000
 RISE, FALL = round(START_FADE_S * RATE), round(STOP_FADE_S * RATE)
@@ -28,6 +30,7 @@ class Through:
     def __init__(self):
         self.fails = False
         self.relieved = []
+        self.journal = Journal()
 
     def process(self, block, out):
         if self.fails:
@@ -164,7 +167,7 @@ def test_an_overloaded_callback_relieves_the_engine_and_says_so(monkeypatch):
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))
 def test_the_peaks_are_those_of_everything_since_they_were_set_back(values):
     callback = Callback(Through())
-    callback._risen = RISE
+    callback._edges._risen = RISE
     for value in values:
         heard(callback, 3, value=value)
     loudest = max(abs(np.float32(value)) for value in values)

@@ -1,22 +1,20 @@
 """What the sound card calls: the engine, faded in at the start and out at the end, timed, counted, and relieved when
 the machine cannot keep up. A frame is one sample of every channel."""
 
-import math
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from streamsep.arrays import Block
 from streamsep.audio.tallies import Times, Xruns
 from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.edges import Edges
+from streamsep.realtime.journal import Journal
 from streamsep.realtime.overload import Overload
+from streamsep.realtime.tape import Tape
 
-START_FADE_S = 0.5
-STOP_FADE_S = 0.1
-FAULT_FADE_S = 0.005
 JUMP_S = 1.0  # by which no callback is late: the device's clock has jumped, as JACK's does
 
 
@@ -31,6 +29,11 @@ class Processor(Protocol):
     @property
     def channels(self) -> int:
         """Of every block."""
+        ...
+
+    @property
+    def journal(self) -> Journal:
+        """What the sound does not tell."""
         ...
 
     def process(self, block: Block, out: Block) -> Block:
@@ -60,8 +63,9 @@ class Moment(Protocol):
 class Callback:
     """Audio side: the call itself. Control side: everything else; `stop` may be called while the callback runs."""
 
-    def __init__(self, engine: Processor) -> None:
-        """`device_clock`, once it is set, tells the time by the clock of `Moment`."""
+    def __init__(self, engine: Processor, tape: Tape | None = None) -> None:
+        """tape: for all that comes in and goes out. `device_clock`, once it is set, tells the time by the clock of
+        `Moment`."""
         self.device_clock: Callable[[], float] = lambda: 0.0
         self.underruns, self.overruns = Xruns(), Xruns()
         self.faults = 0  # callbacks in which the engine raised; silence was heard
@@ -76,14 +80,8 @@ class Callback:
         self._engine = engine
         self._rate = engine.rate
         self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
-        self._rise = _fade_curve(START_FADE_S, engine.rate, engine.channels)
-        self._sink = _fade_curve(STOP_FADE_S, engine.rate, engine.channels)[::-1].copy()
-        self._risen = self._sunk = 0  # frames of each fade that have been heard
-        self._newest = np.zeros(engine.channels, np.float32)  # frame that was heard
-        self._drop_curve = _fade_curve(FAULT_FADE_S, engine.rate, 1)[::-1, 0].copy()
-        self._drop = np.zeros((len(self._drop_curve), engine.channels), np.float32)
-        self._dropped = len(self._drop)  # frames of it that have been heard: from where a fault was met to silence
-        self._failing = self._stopping = False
+        self._edges = Edges(engine.rate, engine.channels, engine.journal)
+        self._tape = tape
 
     @audio_thread
     def __call__(self, block: Block, out: Block, frames: int, when: Moment, status: Status) -> None:
@@ -97,11 +95,14 @@ class Callback:
         try:
             self._engine.process(block, out=out)
         except Exception as fault:  # whatever it is, the listener gets silence, and a fade-in after it
-            self._fail(fault, out)
+            self._edges.fail(out)
+            self.faults += 1
+            if self.first_fault is None:
+                self.first_fault = fault
         else:
-            self._failing = False
-            self._fade(out)
-        self._fall(out)
+            self._edges.process(out)
+        if self._tape is not None:
+            self._tape.write(block, out)
         self._measure(block, out)
         self._period_s = period_s = frames / self._rate
         self._computed_s = time.thread_time() - computing_s
@@ -114,41 +115,6 @@ class Callback:
             self._engine.relieve(self.overload.level)
         self.calls += 1
         self.frames += frames
-
-    @audio_thread
-    def _fade(self, out: Block) -> None:
-        """Fade in after the start, fade out once asked to stop, silence from then on."""
-        rising = min(len(out), len(self._rise) - self._risen)
-        if rising:
-            np.multiply(out[:rising], self._rise[self._risen : self._risen + rising], out=out[:rising])
-            self._risen += rising
-        if self._stopping:
-            falling = min(len(out), len(self._sink) - self._sunk)
-            np.multiply(out[:falling], self._sink[self._sunk : self._sunk + falling], out=out[:falling])
-            out[falling:].fill(0)
-            self._sunk += falling
-
-    @audio_thread
-    def _fail(self, fault: Exception, out: Block) -> None:
-        """Silence, and a fall to it from what was heard last; what comes afterwards rises from silence."""
-        out.fill(0)
-        if not self._failing:
-            self._failing = True
-            self._risen = self._dropped = 0
-            for channel, sample in enumerate(self._newest):
-                np.multiply(self._drop_curve, sample, out=self._drop[:, channel])
-        self.faults += 1
-        if self.first_fault is None:
-            self.first_fault = fault
-
-    @audio_thread
-    def _fall(self, out: Block) -> None:
-        """Add what is left of a fall."""
-        falling = min(len(out), len(self._drop) - self._dropped)
-        if falling:
-            np.add(out[:falling], self._drop[self._dropped : self._dropped + falling], out=out[:falling])
-            self._dropped += falling
-        self._newest[:] = out[-1]
 
     @audio_thread
     def _measure(self, block: Block, out: Block) -> None:
@@ -178,12 +144,12 @@ class Callback:
 
     def stop(self) -> None:
         """From the next callback on, fade out; `silent` tells when that is done."""
-        self._stopping = True
+        self._edges.stop()
 
     @property
     def silent(self) -> bool:
         """Whether the stop fade is over."""
-        return self._sunk == len(self._sink)
+        return self._edges.silent
 
     def report(self) -> dict[str, Any]:
         """Everything counted so far, ready for JSON."""
@@ -197,10 +163,3 @@ class Callback:
             "overload": self.overload.worst,
             "faults": self.faults,
         }
-
-
-def _fade_curve(seconds: float, rate: int, channels: int) -> NDArray[np.float32]:
-    """(frames, channels): a raised cosine from 0 to 1."""
-    frames = math.ceil(seconds * rate)
-    curve = 0.5 - 0.5 * np.cos(np.pi * np.arange(frames) / frames)
-    return np.repeat(curve.astype(np.float32)[:, None], channels, axis=1)

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamsep.audio.callback import STOP_FADE_S, Callback
+from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device, portaudio
 from streamsep.errors import DeviceError
+from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
 POLL_S = 0.02

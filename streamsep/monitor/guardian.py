@@ -7,7 +7,6 @@ tries again, later and later, for ever.
 import atexit
 import json
 import os
-import signal
 import tempfile
 import threading
 import time
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
 
-from streamsep.child import Child, message
+from streamsep.child import Child, cause, message
 from streamsep.errors import ConfigError
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.evaluation import Evaluation
@@ -212,20 +211,12 @@ class Guardian:
             why = f"the monitor gave no sign of life for {now_s - self._alive_s:.0f} s and was ended"
         else:
             self.health.deaths += 1
-            why = f"the monitor died: {self._cause(code)}"
+            why = f"the monitor died: {cause(code, self._complaints)}"
         watcher.release()
         self._watcher = None
         if self._answered and now_s - self._started_s >= SETTLED_S:
             self._failures = 0
         self._wait(why, now_s)
-
-    def _cause(self, code: int) -> str:
-        """What it died of: a signal, or the last thing it said."""
-        if code < 0:
-            return f"signal {signal.Signals(-code).name}"
-        self._complaints.seek(0)
-        said = self._complaints.read().decode(errors="replace").strip()
-        return said.splitlines()[-1][:300] if said else f"exit code {code}"
 
     def _wait(self, why: str, now_s: float) -> None:
         """Try again later."""

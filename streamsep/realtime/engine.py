@@ -9,9 +9,11 @@ import numpy as np
 from streamsep.arrays import Array, Block, Samples
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.realtime.contract import Separator, audio_thread
+from streamsep.realtime.controls import Controls
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
 from streamsep.realtime.hand_over import DRY, HandOver, Monitor
+from streamsep.realtime.journal import BYPASS, GAIN, HAND_OVER, RELIEF, RESET, Entry, Journal
 from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.limiter import Limiter, within
 from streamsep.realtime.mailbox import Order
@@ -75,6 +77,7 @@ class Engine:
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
         self.counters = Counters()
+        self.journal = Journal()
         self._hop_s = hop / front.sample_rate
         look_ahead = max(separator.look_ahead for separator in separators.values())
         slots = max(len(separator.sources) for separator in separators.values())
@@ -95,8 +98,10 @@ class Engine:
             round(options.warm_up_ms / 1000 / self._hop_s),
             look_ahead,
             self.counters,
+            self.journal,
             monitor,
         )
+        self._controls = Controls(self._renderings, self.journal)
 
         # in: device samples are gathered until they make a hop
         self._schedule = HopSchedule(rate, front.sample_rate, hop)
@@ -123,12 +128,11 @@ class Engine:
 
         self.latency = Ledger(rate, self._path.terms | {"limiter": self._limiter.latency})
         self._dry_fade = Fade(fade)
-        self._bypassed = False
         self._separating = False
         self._closed = False
         roles = {role for separator in separators.values() for role in separator.sources}
         for name in sorted(options.gains_db, key=lambda name: name not in roles):  # a slot may differ from its role
-            self._aim(name, options.gains_db[name])
+            self.set_gain(name, options.gains_db[name])
         self.reset()
 
     # ------------------------------------------------------------------------------------------------ the audio side
@@ -212,6 +216,7 @@ class Engine:
     @audio_thread
     def _hop(self) -> None:
         """One complete hop through the whole path."""
+        self._controls.take()
         gathered = self._gathered[:, : self._length]
         samples = gathered if self._down is None else self._down.process(gathered)
         spectrum = self._analysis.process(samples)
@@ -220,6 +225,7 @@ class Engine:
         self.counters.hops += 1
         self.counters.non_finite_hops += not self._clean
         self.counters.limited_hops = self._limiter.limited
+        self.journal.sample += self._length
         self._begin_hop()
 
     @audio_thread
@@ -235,7 +241,7 @@ class Engine:
         hand_over = self._hand_over
         hand_over.process(spectrum, samples, self._dry_fade.finished)
         total, masks = hand_over.total, hand_over.masks
-        weight = self._dry_fade.step(self._bypassed or hand_over.silent)
+        weight = self._dry_fade.step(self._controls.bypassed or hand_over.silent)
         if weight == 1.0:
             return self._ones, masks
         if weight > 0.0:
@@ -258,7 +264,7 @@ class Engine:
     @property
     def dry(self) -> bool:
         """Whether the dry sound is heard, or faded in: in bypass, and while no model is confident."""
-        return self._bypassed or self._hand_over.silent
+        return self._controls.bypass or self._hand_over.silent
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -283,6 +289,7 @@ class Engine:
     @audio_thread
     def relieve(self, level: int) -> None:
         """Give up work, by level: see `realtime.overload`. The audio side's, between two calls of `process`."""
+        self.journal.note(RELIEF, level)
         self._hand_over.hurried = level >= FADES_SHORT
         self._hand_over.resting = level >= HIGHEST
 
@@ -305,17 +312,21 @@ class Engine:
 
     def bypass(self, on: bool) -> None:
         """Fade to the delayed input, or back, over `fade_ms`. The latency stays the same."""
-        self._bypassed = bool(on)
+        self._controls.bypass = bool(on)
 
     def set_gain(self, role: str, db: float) -> None:
         """Set the gain of a role ("speech") or of a slot ("talker-1"), in dB, -120 (silent) to +24. It glides there.
 
         Raises ConfigError for a role that no domain has, or a gain out of range."""
-        self._aim(role, db)
+        self._must_be_open()
+        self._controls.set_gain(role, db)
 
     def reset(self) -> None:
         """As new: nothing is remembered of the sound so far. Domain, gains and bypass stay as they are."""
         self._must_be_open()
+        self.journal.sample += self._filled
+        self._controls.take()
+        self.journal.note(RESET)
         self._hand_over.restart()
         self._dry_fade.restart(self.dry)
         for part in (self._down, self._analysis, self._path, self._limiter):
@@ -324,6 +335,21 @@ class Engine:
         self._separating = False
         self.counters.clear()
         self._begin_hop()
+
+    def repeat(self, entry: Entry) -> None:
+        """What the journal of another engine like this says, once as many samples were taken in as it says: so the
+        same sound is heard again."""
+        if entry.kind == GAIN:
+            self._controls.set_slot(entry.index, entry.slot, entry.value)
+        elif entry.kind == BYPASS:
+            self.bypass(bool(entry.index))
+        elif entry.kind == HAND_OVER:
+            self._controls.take()  # who comes in begins with the gains of its first hop
+            self._hand_over.repeat(entry)
+        elif entry.kind == RELIEF:
+            self.relieve(entry.index)
+        elif entry.kind == RESET:
+            self.reset()
 
     def close(self) -> None:
         """Release the separators; a closed engine processes nothing more, but still tells what it was and counted."""
@@ -343,21 +369,6 @@ class Engine:
     def _must_be_open(self) -> None:
         if self._closed:
             raise StreamsepError("this engine is closed")
-
-    def _aim(self, name: str, gain_db: float) -> None:
-        """Set the gain targets of every slot with this role or name."""
-        self._must_be_open()
-        if not -120.0 <= gain_db <= 24.0:  # NaN fails too
-            raise ConfigError(f"gains_db.{name}: must be between -120 and +24 dB, got {gain_db}")
-        known = False
-        for rendering in self._renderings:
-            for slot, (role, slot_name) in enumerate(zip(rendering.separator.sources, rendering.names, strict=True)):
-                if name in (role, slot_name):
-                    rendering.targets[slot] = linear(gain_db)
-                    known = True
-        if not known:
-            names = {name for rendering in self._renderings for name in rendering.names}
-            raise ConfigError(f"gains_db: no source is called {name!r}; there are {sorted(names)}")
 
     def _grow(self, samples: int) -> None:
         """Make room for blocks of this many samples."""

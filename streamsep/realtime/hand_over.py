@@ -11,10 +11,12 @@ from typing import Protocol
 import numpy as np
 
 from streamsep.arrays import Samples, Spectrum, State
+from streamsep.errors import ModelError
 from streamsep.realtime.alignment import Alignment
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.crossfade import Fade, blend
+from streamsep.realtime.journal import Entry, Journal
 from streamsep.realtime.mailbox import Mailbox
 from streamsep.realtime.masking import Rendering
 from streamsep.realtime.recent import Recent
@@ -80,6 +82,7 @@ class HandOver:
         warm_hops: int,
         look_ahead: int,
         counters: Counters,
+        journal: Journal,
         monitor: Monitor | None,
     ) -> None:
         """active: index of the one to begin with, or DRY. hop: samples. look_ahead: hops by which masks are late."""
@@ -101,7 +104,7 @@ class HandOver:
         self._left = 0  # hops to listen along before the fade
         self._waking = 0  # hops to listen along after a rest
         self._behind = 0  # hops before the newest that the incoming one has not heard
-        self._counters = counters
+        self._counters, self._journal = counters, journal
         self._alignment = Alignment(slots, bins)
         self._look_ahead = look_ahead
         # The newest spectra and sounds: for who catches up, and for masks that are late.
@@ -110,7 +113,7 @@ class HandOver:
         self._at = 0
         self._mono = np.zeros(hop)
         self._monitor = monitor
-        self._states = [len(rendering.separator.state()) for rendering in self.renderings]  # arrays in each
+        self._states = [tuple(rendering.separator.state()) for rendering in self.renderings]  # names of the arrays
         self._told = (DRY - 1, DRY)  # nothing yet
 
     @audio_thread
@@ -164,17 +167,44 @@ class HandOver:
         if self._monitor is not None:
             self._monitor.recent.reset()
 
+    def repeat(self, entry: Entry) -> None:
+        """Control side, while nobody processes: go over as somebody's journal says. Raises ModelError when the state
+        there is none of this model."""
+        if entry.state is None:
+            self.go_over(entry.index)
+            return
+        state = self.renderings[entry.index].separator.state()
+        size, at = sum(array.size for array in state.values()), 0
+        if entry.state.size != size:
+            raise ModelError(f"state: expected {size} numbers, got {entry.state.size}: of another model?")
+        for array in state.values():
+            array.reshape(-1)[:] = entry.state[at : at + array.size]
+            at += array.size
+        self.go_over(entry.index, state, entry.slot)
+
+    @audio_thread
+    def go_over(self, wanted: int, state: State | None = None, behind: int = 0) -> None:
+        """Another is to be heard, from this hop on: an index, or DRY. It comes with the state that it had `behind`
+        hops before the newest, or listens along first. Only while nobody else comes in; the journal knows of it."""
+        if wanted == (DRY if self.dry else self.heading):
+            return
+        self._journal.hand_over(wanted, behind, state, self._states[wanted])
+        if wanted in (DRY, self.heading):
+            self.dry = wanted == DRY
+        elif state is None:
+            self._begin(wanted, self._warm_hops)
+        else:
+            chosen = self.renderings[wanted]
+            self._begin(wanted, max(chosen.delay_hops, ALIGN_HOPS if chosen.alike else 0))
+            chosen.separator.set_state(state)
+            self._behind = behind
+
     @audio_thread
     def _take_order(self) -> None:
-        """Somebody asked for a domain: it listens along, then it is heard."""
+        """Somebody asked for a domain."""
         order = self.orders.take()
-        if order is None:
-            return
-        chosen = self.renderings[order.index]
-        if chosen is self.active:
-            self.dry = False
-        else:
-            self._begin(order.index, self._warm_hops)
+        if order is not None:
+            self.go_over(order.index)
 
     @audio_thread
     def _take_verdict(self, monitor: Monitor) -> None:
@@ -185,22 +215,14 @@ class HandOver:
         wanted = board.decision
         if self.locked not in (DRY, wanted):
             return
-        if wanted == DRY:
-            self.dry = True
+        if wanted in (DRY, self.heading) or board.warm != wanted or len(board.state()) != len(self._states[wanted]):
+            self.go_over(wanted)
             return
-        chosen = self.renderings[wanted]
-        if chosen is self.active:
-            self.dry = False
-        elif board.warm == wanted and len(board.state()) == self._states[wanted]:
-            behind = monitor.recent.hops - 1 - board.warm_hop
-            if 0 <= behind <= OLDEST:
-                self._begin(wanted, max(chosen.delay_hops, ALIGN_HOPS if chosen.alike else 0))
-                chosen.separator.set_state(board.state())
-                self._behind = behind
-            else:  # the monitor will say it again, with a newer one
-                self._counters.late_hand_overs += 1
-        else:
-            self._begin(wanted, self._warm_hops)
+        behind = monitor.recent.hops - 1 - board.warm_hop
+        if 0 <= behind <= OLDEST:
+            self.go_over(wanted, board.state(), behind)
+        else:  # the monitor will say it again, with a newer one
+            self._counters.late_hand_overs += 1
 
     @audio_thread
     def _begin(self, index: int, listen_hops: int) -> None:

@@ -12,6 +12,7 @@ SILENT_DB = -120.0  # at and below this a gain is exactly zero
 ARRIVED = 1e-10  # squared distance at which moving gains are where they should be: a step of -100 dB
 
 
+@audio_thread
 def linear(gain_db: float) -> float:
     """Decibels to a factor; zero at -120 dB and below."""
     return 0.0 if gain_db <= SILENT_DB else 10 ** (gain_db / 20)
@@ -33,8 +34,8 @@ class Rendering:
     """A separator as the listener hears it: its masks, in line with the bank's look-ahead, and their weighted sum.
 
     After `process`, `masks` (slots, bins) holds the mask of every slot and `total` (bins,) the one mask that is
-    heard. `targets` (sources,) are the linear gains asked for; the control side may write its elements at any time,
-    and the gains in use follow: seven eighths of the way within `ramp_hops`. `order` holds the source of each slot;
+    heard. `targets` (sources,) are the linear gains asked for, and the gains in use follow: seven eighths of the way
+    within `ramp_hops`. `order` holds the source of each slot;
     `alike` are the pairs of slots, of one role, that may change places."""
 
     def __init__(

@@ -129,6 +129,9 @@ class TapeReader:
         """All that was there a look before, in order; what is handed out is taken away when the next is asked for.
         To have everything after the last sample, look twice."""
         (until, gaps), self._seen = self._seen, (int(self._words[WRITTEN]), int(self._words[GAPS]))
+        return self._stretches(until, gaps)
+
+    def _stretches(self, until: int, gaps: int) -> Iterator[Stretch]:
         nothing = self._input[:0]
         while self._read < until:
             gap_at, lost = self._marks[self._gaps % MARKS].tolist() if self._gaps < gaps else (until, 0)
@@ -139,7 +142,7 @@ class TapeReader:
                 self._words[MARKS_READ] = self._gaps
                 continue
             at = self._read % self._room
-            count = min(until - self._read, gap_at - self._read, self._room - at)
+            count = min(until, gap_at, self._read + self._room - at) - self._read
             yield Stretch(0, self._input[at : at + count], self._output[at : at + count])
             self._read += count
             self._words[READ] = self._read
