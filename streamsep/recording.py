@@ -1,6 +1,6 @@
 """Whole recordings, through the live engine, on their own clock: separated, and scored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 
 from streamsep.arrays import Block
 from streamsep.assembly import build_inline, settings_of
+from streamsep.config import Settings
 from streamsep.errors import AudioError
+from streamsep.models.bank import Bank
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.inline import InlineMonitor
@@ -70,77 +72,84 @@ def separate(
     chosen = settings_of(config, domain, settings)
     engine, bank, monitor = build_inline(chosen, rate, 1 if samples.ndim == 1 else samples.shape[1])
     with engine:
-        names = {domain: slot_names(model.manifest.sources) for domain, model in bank.models.items()}
-        take = Take(engine, monitor, samples, max(map(len, names.values())), chosen.monitor.every_s)
-        take.run(progress or (lambda share: None))
-        heard = {span.domain: bank.models[span.domain].manifest for span in take.spans if span.domain is not None}
-        return Separation(
-            take.listen,
-            take.sources(names, chosen.fade_ms),
-            take.slots,
-            chosen.domain,
-            tuple(take.spans),
-            tuple(take.decisions),
-            engine.latency,
-            Counters(**asdict(engine.counters)),
-            heard,
-        )
+        take = Take(engine, bank, samples, engine.latency.samples)
+        decisions = _run(take, monitor, chosen.monitor.every_s, progress or (lambda share: None))
+        return take.separation(chosen, decisions)
+
+
+def _run(take: "Take", monitor: InlineMonitor | None, every_s: float, progress: Progress) -> list[Evaluation]:
+    """From the first sample to the end of the tail that the latency holds back; what the monitor saw."""
+    samples, count, rate = take.samples, len(take.samples), take.engine.rate
+    step = round(WATCHED_S * rate) if monitor else FILE_BLOCK
+    every = round(every_s * rate)
+    decisions = []
+    progress(0.0)  # the models are loaded; from here on it is the sound that takes time
+    told = 0
+    for at in range(0, count, step):
+        block = samples[at : at + step]
+        take.put(block, at)
+        end = at + len(block)
+        if monitor and end // every > at // every and (seen := monitor.look()):
+            decisions.append(seen)
+        if end - told >= FILE_BLOCK or end == count:
+            told = end
+            progress(end / count)
+    take.put(np.zeros((take.late, *samples.shape[1:]), np.float32), count)
+    return decisions
 
 
 class Take:
-    """One recording on its way through an engine."""
+    """One recording on its way through an engine. `listen` is what is heard, in the shape of `samples`."""
 
-    def __init__(
-        self, engine: Engine, monitor: InlineMonitor | None, samples: Block, slots: int, every_s: float
-    ) -> None:
-        self._engine, self._monitor, self._samples, self._every_s = engine, monitor, samples, every_s
+    def __init__(self, engine: Engine, bank: Bank, samples: Block, late: int) -> None:
+        """late: samples of latency to take out."""
+        self.engine, self.samples, self.late = engine, samples, late
+        self._bank = bank
+        self._names = {domain: slot_names(model.manifest.sources) for domain, model in bank.models.items()}
         self.listen = np.empty(samples.shape, np.float32)
-        self.slots = np.empty((slots, *samples.shape), np.float32)
-        self.spans: list[Span] = []
-        self.decisions: list[Evaluation] = []
+        self._slots = np.empty((max(map(len, self._names.values())), *samples.shape), np.float32)
+        self._spans: list[Span] = []
 
-    def run(self, progress: Progress) -> None:
-        """From the first sample to the end of the tail that the latency holds back."""
-        engine, samples, count = self._engine, self._samples, len(self._samples)
-        step = round(WATCHED_S * engine.rate) if self._monitor else FILE_BLOCK
-        every = round(self._every_s * engine.rate)
-        progress(0.0)  # the models are loaded; from here on it is the sound that takes time
-        told = 0
-        for at in range(0, count, step):
-            block = samples[at : at + step]
-            self._put(block, at)
-            end = at + len(block)
-            if self._monitor and end // every > at // every and (seen := self._monitor.look()):
-                self.decisions.append(seen)
-            if end - told >= FILE_BLOCK or end == count:
-                told = end
-                progress(end / count)
-        self._put(np.zeros((engine.latency.samples, *samples.shape[1:]), np.float32), count)
-
-    def _put(self, block: Block, at: int) -> None:
-        """Process a block that begins at `at`, and store what comes out where it belongs."""
-        engine = self._engine
+    def put(self, block: Block, at: int) -> slice:
+        """Process a block that begins at `at`, and store what comes out where it belongs: there."""
+        engine = self.engine
         heard, slots = engine.process(block, separate=True)
-        late = engine.latency.samples
-        skip = max(0, late - at)
-        start, stop = at + skip - late, at + len(block) - late
+        skip = max(0, self.late - at)
+        start, stop = at + skip - self.late, at + len(block) - self.late
         if stop > start:
             self.listen[start:stop] = heard[skip:]
-            self.slots[:, start:stop] = slots[:, skip:]
+            self._slots[:, start:stop] = slots[:, skip:]
         now = None if engine.dry else engine.domain
-        if not self.spans or self.spans[-1].domain != now:
-            self.spans.append(Span(max(0, stop) / engine.rate if self.spans else 0.0, now))
+        if not self._spans or self._spans[-1].domain != now:
+            self._spans.append(Span(max(0, stop) / engine.rate if self._spans else 0.0, now))
+        return slice(start, max(start, stop))
 
-    def sources(self, names: Mapping[str, tuple[str, ...]], fade_ms: float) -> dict[str, Block]:
-        """By name; names: of every domain's slots. Where two domains are faded into each other, so are their
-        sources."""
-        if len(self.spans) == 1 and (only := self.spans[0].domain) is not None:
-            return dict(zip(names[only], self.slots, strict=False))
-        rate, shape = self._engine.rate, self._samples.shape
+    def separation(self, settings: Settings, decisions: Sequence[Evaluation]) -> Separation:
+        """All that came of it."""
+        heard = {
+            span.domain: self._bank.models[span.domain].manifest for span in self._spans if span.domain is not None
+        }
+        return Separation(
+            self.listen,
+            self._sources(settings.fade_ms),
+            self._slots,
+            settings.domain,
+            tuple(self._spans),
+            tuple(decisions),
+            self.engine.latency,
+            Counters(**asdict(self.engine.counters)),
+            heard,
+        )
+
+    def _sources(self, fade_ms: float) -> dict[str, Block]:
+        """By name. Where two domains are faded into each other, so are their sources."""
+        if len(self._spans) == 1 and (only := self._spans[0].domain) is not None:
+            return dict(zip(self._names[only], self._slots, strict=False))
+        rate, shape = self.engine.rate, self.samples.shape
         result: dict[str, Block] = {}
-        ends = [*(span.start_s for span in self.spans[1:]), 2 * shape[0] / rate]
+        ends = [*(span.start_s for span in self._spans[1:]), 2 * shape[0] / rate]
         fade_s = fade_ms / 1000
-        for span, end_s in zip(self.spans, ends, strict=True):
+        for span, end_s in zip(self._spans, ends, strict=True):
             if span.domain is None:
                 continue
             part = slice(max(0, int((span.start_s - fade_s) * rate)), int(end_s * rate) + 1)
@@ -149,7 +158,7 @@ class Take:
             ended = (times - end_s) / fade_s + 1
             share = (_raised_cosine(begun) - _raised_cosine(ended)).astype(np.float32)
             weight = share.reshape(-1, *(1,) * (len(shape) - 1))
-            for name, slot in zip(names[span.domain], self.slots, strict=False):
+            for name, slot in zip(self._names[span.domain], self._slots, strict=False):
                 result.setdefault(name, np.zeros(shape, np.float32))[part] += weight * slot[part]
         return result
 

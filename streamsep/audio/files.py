@@ -13,11 +13,11 @@ from streamsep.errors import AudioError
 LARGEST_WAV = 2**32 - 4096  # bytes of samples; a WAV counts its length in 32 bits
 
 
-def read(path: Path | str, start: int = 0, stop: int | None = None) -> tuple[Block, int]:
+def read(path: Path | str, start: int = 0, stop: int | None = None, finite: bool = True) -> tuple[Block, int]:
     """The samples [start, stop) of a sound file, float32 (samples, channels), full scale ±1, and its rate in Hz.
 
     Raises AudioError, which names the file, when there is no such file, when it is a folder, empty, not audio or of a
-    format that libsndfile does not read, and when it holds samples that are not finite.
+    format that libsndfile does not read, and, if they are to be finite, when it holds samples that are not.
     """
     path = Path(path)
     if path.is_dir():
@@ -36,7 +36,8 @@ def read(path: Path | str, start: int = 0, stop: int | None = None) -> tuple[Blo
         raise AudioError(f"{path}: {reason}; WAV, FLAC, Ogg, MP3 and AIFF are read") from None
     if not len(samples):
         raise AudioError(f"{path}: the file has no sound in it (0 samples)")
-    _check_finite(path, samples, start, rate)
+    if finite:
+        _check_finite(path, samples, start, rate)
     return samples, rate
 
 

@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +16,7 @@ from rich.table import Table
 
 from streamsep.cli.console import ledger_json, print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
-from streamsep.errors import AudioError
+from streamsep.errors import AudioError, ConfigError
 
 if TYPE_CHECKING:
     from streamsep.arrays import Block
@@ -28,7 +28,11 @@ SUMMARY, DECISIONS, TIMELINE = "summary.json", "decisions.jsonl", "timeline.png"
 
 def separate(
     sound: Annotated[
-        Path, typer.Argument(metavar="IN", help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; any rate and channels.")
+        Path,
+        typer.Argument(
+            metavar="IN",
+            help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; any rate and channels. Or a folder of `live --record`.",
+        ),
     ],
     folder: Annotated[
         Path | None,
@@ -45,33 +49,32 @@ def separate(
     Unless a domain is named, the monitor chooses, as it would live: decisions.jsonl has a line for each of its looks,
     and timeline.png shows them.
 
+    A folder that `streamsep live --record` has written is heard again: with its own settings, and at the same samples
+    whatever you or the monitor did. listen.wav is then what was heard live, to the bit, and the latency stays in.
+
     Example: [bold]streamsep separate street.wav -o street --domain noise --set gains_db.noise=-30[/]
     """
     from streamsep.audio import files
-    from streamsep.recording import separate as separate_samples
+    from streamsep.record.folder import is_recording
 
-    settings = chosen(config, domain, changes)
     folder = folder or Path(f"{sound.stem}-separated")
     if folder.exists() and not folder.is_dir():
         raise AudioError(f"{folder}: there is a file of this name; -o wants a folder")
-    samples, rate = files.read(sound)
-    bar = Progress(
-        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
-        console=remarks, transient=True, disable=not remarks.is_terminal,
-    )  # fmt: skip
-    with bar:
-        task = bar.add_task(f"separating {sound.name}", total=1.0)
-        began_s = 0.0
-
-        def progress(share: float) -> None:
-            nonlocal began_s
-            if share == 0:  # the models are loaded
-                began_s = time.perf_counter()
-            bar.update(task, completed=share)
-
-        result = separate_samples(samples, rate, settings.model_dump(), progress=progress)
-        took_s = time.perf_counter() - began_s
-    summary = summarise(sound, samples, rate, settings, result, took_s)
+    if is_recording(sound):
+        if config != "default" or domain or changes:
+            raise ConfigError(
+                f"{sound}: a recorded session has settings of its own; for others separate its input.wav"
+            )
+        if folder.exists() and folder.samefile(sound):
+            raise AudioError(f"{folder}: the recorded session is there; choose another folder with -o")
+        with watched(sound.name) as watch:
+            done = again(sound, watch)
+    else:
+        settings = chosen(config, domain, changes)
+        with watched(sound.name) as watch:
+            done = afresh(sound, settings, watch)
+    samples, rate, result = done.samples, done.rate, done.result
+    summary = summarise(sound, done, watch.took_s)
     with written_at_once(folder, sound) as aside:
         for name, what in {"listen": result.listen, **result.sources}.items():
             files.write(aside / f"{name}.wav", what, rate)
@@ -86,9 +89,71 @@ def separate(
         show(folder, summary)
 
 
-def summarise(
-    sound: Path, samples: "Block", rate: int, settings: "Settings", result: "Separation", took_s: float
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Done:
+    """What was separated, and what came of it."""
+
+    samples: "Block"
+    rate: int
+    settings: "Settings"
+    result: "Separation"
+    replay: dict[str, Any] | None = None  # see `summarise`
+
+
+class Watch:
+    """Told the share that is done: shows it, and how long it took since the models were loaded."""
+
+    def __init__(self, bar: Progress, name: str) -> None:
+        self._bar, self._task = bar, bar.add_task(f"separating {name}", total=1.0)
+        self._began_s = self.took_s = 0.0
+
+    def __call__(self, share: float) -> None:
+        """From 0 to 1."""
+        if share == 0:  # the models are loaded
+            self._began_s = time.perf_counter()
+        self.took_s = time.perf_counter() - self._began_s
+        self._bar.update(self._task, completed=share)
+
+
+@contextmanager
+def watched(name: str) -> Iterator[Watch]:
+    """A progress bar, where there is a terminal."""
+    bar = Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
+        console=remarks, transient=True, disable=not remarks.is_terminal,
+    )  # fmt: skip
+    with bar:
+        yield Watch(bar, name)
+
+
+def afresh(sound: Path, settings: "Settings", watch: Watch) -> Done:
+    """A sound file, separated."""
+    from streamsep.audio import files
+    from streamsep.recording import separate as separate_samples
+
+    samples, rate = files.read(sound)
+    return Done(samples, rate, settings, separate_samples(samples, rate, settings.model_dump(), progress=watch))
+
+
+def again(folder: Path, watch: Watch) -> Done:
+    """A recorded session, heard again."""
+    import numpy as np
+
+    from streamsep.replay import replay as hear_again
+
+    heard = hear_again(folder, watch)
+    recorded = heard.recorded
+    rate, at = recorded.facts["rate"], heard.differs_at
+    replay = {
+        "equal": at is None,
+        "differs_from_s": None if at is None else round(at / rate, 3),
+        "difference": heard.difference,
+        "dropped": recorded.facts["dropped"],
+    }
+    return Done(np.nan_to_num(recorded.input), rate, recorded.settings, heard.separation, replay)
+
+
+def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
     """What summary.json says, by its keys.
 
     input: the path as given
@@ -97,14 +162,16 @@ def summarise(
     spans: what was heard from when on, in seconds; null for the dry sound
     sources: names of the slots of all models that were heard
     gains_db: by source, as heard in listen.wav; the sources' own files have none
-    latency: samples at `rate`, ms, and terms in samples; already taken out of the files
+    latency: samples at `rate`, ms, and terms in samples; already taken out of the files, but not of a session
     times_real_time: seconds of sound separated in a second; loading, reading and writing do not count
     levels_db: RMS of the input and of each output in dBFS; null for silence
     counters: what happened on the way, see streamsep.realtime.counters
     models: by domain, those that were heard: name, precision, version
+    replay: of a recorded session: whether listen.wav is equal to what was heard live, from when on it is not, the
+    largest difference (full scale 1), and the samples that the recording lacks (null: it never came to its end)
     files: what was written, in this folder
     """
-    gains_db = settings.gains_db
+    samples, rate, result, gains_db = done.samples, done.rate, done.result, done.settings.gains_db
     heard = {"input": samples, "listen": result.listen, **result.sources}
     return {
         "input": str(sound),
@@ -127,6 +194,7 @@ def summarise(
             }
             for domain, manifest in result.manifests.items()
         },
+        **({} if done.replay is None else {"replay": done.replay}),
     }
 
 
@@ -195,12 +263,19 @@ def show(folder: Path, summary: dict[str, Any]) -> None:
         gain = summary["gains_db"].get(name)
         table.add_row(file, "silent" if level is None else f"{level:.1f}", "" if gain is None else f"{gain:+g}")
     results.print(table)
-    latency = summary["latency"]
-    results.print(
-        f"{summary['seconds']:.1f} s, {summary['times_real_time']:g} times faster than real time. "
-        f"The files are aligned with the input: the latency of {latency['samples']} samples "
-        f"({latency['ms']:g} ms) is taken out."
-    )
+    latency = f"the latency of {summary['latency']['samples']} samples ({summary['latency']['ms']:g} ms)"
+    if replay := summary.get("replay"):
+        where = f"The files are as late as what was heard: {latency} is in them."
+    else:
+        where = f"The files are aligned with the input: {latency} is taken out."
+    results.print(f"{summary['seconds']:.1f} s, {summary['times_real_time']:g} times faster than real time. {where}")
+    if replay and replay["equal"]:
+        results.print("listen.wav is what was heard live, to the bit")
+    elif replay:
+        results.print(
+            f"listen.wav is not what was heard live: it differs from {replay['differs_from_s']:.3f} s on, by up to "
+            f"{replay['difference']:.3g} of full scale; samples that the recording lacks: {replay['dropped']}"
+        )
     if summary["domain"] == "auto":
         spans = ", ".join(f"{span['start_s']:.1f} s {span['domain'] or 'dry'}" for span in summary["spans"])
         results.print(f"heard from {spans}")

@@ -277,6 +277,12 @@ class Engine:
         return {name: rendering.names for name, rendering in zip(self.domains, self._renderings, strict=True)}
 
     @property
+    def state_size(self) -> int:
+        """Numbers in the largest state of a separator."""
+        states = (rendering.separator.state() for rendering in self._renderings)
+        return max(sum(array.size for array in state.values()) for state in states)
+
+    @property
     def locked(self) -> str | None:
         """The domain that was selected; None while the choice is the monitor's."""
         locked = self._hand_over.locked

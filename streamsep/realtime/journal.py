@@ -94,11 +94,6 @@ class Journal:
         self._words[WRITTEN] = written + 1
         return True
 
-    @property
-    def lost(self) -> int:
-        """Entries that found no room."""
-        return int(self._words[LOST]) if self._open else 0
-
 
 @dataclass(frozen=True)
 class Entry:
@@ -135,3 +130,8 @@ class JournalReader:
         self._read = until
         self._words[READ], self._words[TAKEN] = self._read, self._taken
         return found
+
+    @property
+    def lost(self) -> int:
+        """Entries that found no room."""
+        return int(self._words[LOST])
