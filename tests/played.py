@@ -55,7 +55,8 @@ class Live:
         self.said: list[str] = []
         made_with = facts(settings, opened, self.engine, None, {"input": "a microphone"})
         self.recorder = Recorder(folder, self.engine, made_with, self.said.append, room_s)
-        self.callback = never_late(Callback(self.engine, self.recorder.tape))
+        self.callback = never_late(Callback(self.engine))
+        self.callback.tape = self.recorder.tape
         self.heard: list[Block] = []
         self.played: list[Block] = []
 

@@ -63,10 +63,11 @@ class Moment(Protocol):
 class Callback:
     """Audio side: the call itself. Control side: everything else; `stop` may be called while the callback runs."""
 
-    def __init__(self, engine: Processor, tape: Tape | None = None) -> None:
-        """tape: for all that comes in and goes out. `device_clock`, once it is set, tells the time by the clock of
-        `Moment`."""
+    def __init__(self, engine: Processor) -> None:
+        """`device_clock`, once it is set, tells the time by the clock of `Moment`; `tape` takes all that comes in and
+        goes out."""
         self.device_clock: Callable[[], float] = lambda: 0.0
+        self.tape: Tape | None = None
         self.underruns, self.overruns = Xruns(), Xruns()
         self.faults = 0  # callbacks in which the engine raised; silence was heard
         self.first_fault: Exception | None = None
@@ -81,7 +82,6 @@ class Callback:
         self._rate = engine.rate
         self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
         self._edges = Edges(engine.rate, engine.channels, engine.journal)
-        self._tape = tape
 
     @audio_thread
     def __call__(self, block: Block, out: Block, frames: int, when: Moment, status: Status) -> None:
@@ -101,8 +101,8 @@ class Callback:
                 self.first_fault = fault
         else:
             self._edges.process(out)
-        if self._tape is not None:
-            self._tape.write(block, out)
+        if self.tape is not None:
+            self.tape.write(block, out)
         self._measure(block, out)
         self._period_s = period_s = frames / self._rate
         self._computed_s = time.thread_time() - computing_s

@@ -4,6 +4,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,10 @@ def live(
     domain: Domain = None,
     changes: Changes = None,
     bypass: Annotated[bool, typer.Option("--bypass", help="Hear the input, with the same latency.")] = False,
+    record: Annotated[
+        Path | None,
+        typer.Option("--record", metavar="DIR", help="Record what comes in, what is heard and what is done, to DIR."),
+    ] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long, not only at Ctrl-C.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +51,7 @@ def live(
     from streamsep.live.sound import SoundPlan
 
     settings = chosen(config, domain, changes)
-    plan = SoundPlan(settings, source, sink, channels, block, rate, bypass)
+    plan = SoundPlan(settings, source, sink, channels, block, rate, bypass, record=record and record.resolve())
     screen = Screen()
     session = Session(plan, screen.tell, screen.look)
     with interruptions() as interrupted:
@@ -167,3 +172,6 @@ def show(summary: dict[str, Any]) -> None:
         results.print(f"{name}: {sum(causes.values())}{blamed}")
     if summary["reconnections"]:
         results.print(f"the device went away and came back {summary['reconnections']} times")
+    for recording in summary["recordings"]:
+        missing = f", {recording['dropped_s']} s are missing" if recording["dropped_s"] else ""
+        results.print(f"{recording['folder']}: {recording['seconds']:.1f} s {recording['status']}{missing}")

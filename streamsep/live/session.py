@@ -171,6 +171,7 @@ class Session:
                 self.reconnections += 1
                 self._tell(f"{answer['opened']['input']} → {answer['opened']['output']}: the sound is back")
             self.opened, self._playing = answer["opened"], True
+            self.plan = replace(self.plan, part=self.plan.part + 1)
         elif "end" in answer:
             self._reports.append(answer["end"])
             self.close()
@@ -247,6 +248,7 @@ class Session:
             "decisions": self.decisions,
             "counters": counters,
             "reconnections": self.reconnections,
+            "recordings": [report["recording"] for report in reports if report["recording"] is not None],
             "monitor": ({**add(health), "status": health[-1]["status"]} if health else None),
         }
 

@@ -15,8 +15,10 @@ import queue
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 from streamsep.assembly import build
@@ -26,9 +28,13 @@ from streamsep.audio.live import Stream, collector_frozen
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
 from streamsep.errors import StreamsepError
+from streamsep.models.bank import Bank
+from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
 from streamsep.realtime.engine import AUTO, Engine
 from streamsep.realtime.overload import MONITOR_SLOW
+from streamsep.record.folder import facts
+from streamsep.record.recorder import Recorder
 
 TOLD_EVERY_S = 0.05
 RELIEVED_PACE = 4  # of a monitor on a machine that cannot keep up: it looks so many times less often
@@ -52,6 +58,8 @@ class SoundPlan:
     bypass: bool = False
     heard: str | None = None  # the domain to begin with where the monitor chooses; None: the dry sound
     gains_db: dict[str, float] = field(default_factory=dict)  # that were changed since
+    record: Path | None = None  # the folder to record into
+    part: int = 1  # of the recording: one more for every process that has played
 
 
 class Speaker:
@@ -102,40 +110,49 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
     """From the first sample to the last. Raises StreamsepError when it cannot begin."""
     microphone, ears = devices.find(plan.source, "input"), devices.find(plan.sink, "output")
     channels = plan.channels or min(2, microphone.inputs, ears.outputs)
-    engine, _, guardian = build(
-        plan.settings,
-        plan.rate or ears.rate,
-        channels,
-        tell=lambda status: speaker.say(say=status),
-        look=lambda seen: speaker.say(look=asdict(seen)),
-        first=plan.heard,
+    recorder: Recorder | None = None
+
+    def tell(status: str) -> None:
+        speaker.say(say=status)
+        if recorder is not None:
+            recorder.note("said", text=status)
+
+    def look(seen: Evaluation) -> None:
+        speaker.say(look=asdict(seen))
+        if recorder is not None:
+            recorder.look(asdict(seen))
+
+    engine, bank, guardian = build(
+        plan.settings, plan.rate or ears.rate, channels, tell=tell, look=look, first=plan.heard
     )
-    with engine:
+    with engine, ExitStack() as ending:
         engine.bypass(plan.bypass)
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
         callback = Callback(engine)
         stream = Stream(callback, microphone, ears, engine.rate, channels, plan.block)
+        used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_ms": stream.latency_ms}
+        recorder = _record(plan, engine, bank, used, speaker)
+        if recorder is not None:
+            callback.tape = ending.enter_context(recorder).tape
         speaker.say(
             opened={
-                "input": microphone.name,
-                "output": ears.name,
-                "api": ears.api,
+                **used,
                 "rate": engine.rate,
                 "channels": channels,
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
                 "latency": {"samples": engine.latency.samples, "terms": dict(engine.latency.terms)},
-                "device_ms": stream.latency_ms,
                 "watched": guardian is not None,
             }
         )
-        player = Player(engine, callback, guardian, plan.bypass)
+        player = Player(engine, callback, guardian, recorder, plan.bypass)
         with collector_frozen():
             stream.start()
             gone = player.run(stream, speaker, asked)
             if gone is None:
                 stream.stop()
+        ending.close()
         report = player.report()
     if gone is None:
         speaker.say(end=report)
@@ -143,13 +160,38 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         speaker.say(gone=gone, report=report)
 
 
+def _record(
+    plan: SoundPlan, engine: Engine, bank: Bank, used: Mapping[str, Any], speaker: Speaker
+) -> Recorder | None:
+    """The recorder, if there is to be one: of the first process in the folder itself, of a later one in a folder in
+    it. used: facts of the devices. Raises StreamsepError when it cannot begin; later on the sound matters more."""
+    if plan.record is None:
+        return None
+    folder = plan.record if plan.part == 1 else plan.record / str(plan.part)
+    try:
+        return Recorder(
+            folder,
+            engine,
+            facts(plan.settings, bank, engine, plan.heard, used),
+            lambda status: speaker.say(say=status),
+        )
+    except StreamsepError as error:
+        if plan.part == 1:
+            raise
+        speaker.say(say=f"not recorded: {error}")
+        return None
+
+
 class Player:
     """What the control thread does while there is sound."""
 
-    def __init__(self, engine: Engine, callback: Callback, guardian: Guardian | None, bypassed: bool) -> None:
-        self._engine, self._callback, self._guardian = engine, callback, guardian
+    def __init__(
+        self, engine: Engine, callback: Callback, guardian: Guardian | None, recorder: Recorder | None, bypassed: bool
+    ) -> None:
+        self._engine, self._callback, self._guardian, self._recorder = engine, callback, guardian, recorder
         self._bypassed = bypassed
         self._pace = 1
+        self._gaps = 0
 
     def run(self, stream: Stream, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> str | None:
         """Until somebody asks to stop: None; or the device goes away: what became of it."""
@@ -168,11 +210,14 @@ class Player:
             if not stream.alive or now_s - called_s > GONE_S:
                 return f"{stream.names}: the device went away or its sound server stopped"
             self._relieve_monitor()
+            self._check_recorder()
             speaker.say(now=self.now())
             time.sleep(TOLD_EVERY_S)
 
     def _do(self, request: dict[str, Any]) -> None:
         """What was asked for."""
+        if self._recorder is not None:
+            self._recorder.note("asked", **request)
         if "select" in request:
             self._engine.select(request["select"])
         if "gain" in request:
@@ -187,6 +232,17 @@ class Player:
         if pace != self._pace and self._guardian is not None:
             self._pace = pace
             self._guardian.board.slow_down(pace)
+
+    def _check_recorder(self) -> None:
+        """See how it is, and let it know of gaps in the sound."""
+        if self._recorder is None:
+            return
+        self._recorder.check()
+        causes = {"underruns": self._callback.underruns.told(), "overruns": self._callback.overruns.told()}
+        gaps = sum(sum(counts.values()) for counts in causes.values())
+        if gaps != self._gaps:
+            self._gaps = gaps
+            self._recorder.note("gaps", **causes)
 
     def now(self) -> dict[str, Any]:
         """Figures of this moment, for the meter; levels in dB of full scale, null for silence."""
@@ -223,6 +279,7 @@ class Player:
             "heard": None if engine.dry else engine.domain,
             "counters": asdict(engine.counters),
             "monitor": None if guardian is None else asdict(guardian.health),
+            "recording": None if self._recorder is None else self._recorder.report(),
         }
 
 
