@@ -28,6 +28,7 @@ NICENESS = 10
 LOOK_S = 0.1  # between two looks at the tape
 FLUSH_S = 1.0  # what the headers of the sound files may be behind
 SILENCE = 1 << 14  # samples of it at a time
+SPARE = 512  # bytes, at least, for what session.json says at the end
 ENDED = "ended"
 
 
@@ -124,17 +125,11 @@ class Scribe:
             "lost_events": self._journal.lost,
             "ended": ended,
         }
-        path = self._plan.folder / SESSION
-        beside = path.with_suffix(".tmp")
-        with contextlib.suppress(OSError):
-            self._input.close()
-        with contextlib.suppress(OSError):
-            self._output.close()
-        try:
-            write_facts(beside, {**facts, **done})
-            beside.replace(path)
-        except OSError:  # then it stays as it was at the beginning
-            beside.unlink(missing_ok=True)
+        for wav in (self._input, self._output):
+            with contextlib.suppress(OSError):
+                wav.close()
+        with contextlib.suppress(OSError):  # then it stays as it was at the beginning
+            complete_facts(self._plan.folder / SESSION, {**facts, **done})
 
     def _lose(self, count: int) -> None:
         """Silence for what was lost."""
@@ -151,10 +146,18 @@ class Scribe:
 
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
-    """A new session.json. Raises OSError."""
-    with path.open("x", encoding="utf-8") as file:
-        json.dump(facts, file, indent=2)
-        file.write("\n")
+    """A new session.json, with room for what the end of it will add: even where the disk is full then. Raises
+    OSError."""
+    text = json.dumps(facts, indent=2)
+    with path.open("x", encoding="ascii") as file:
+        file.write(text.ljust(-(-(len(text) + SPARE) // SPARE) * SPARE) + "\n")
+
+
+def complete_facts(path: Path, facts: Mapping[str, Any]) -> None:
+    """The same, in the room that it has. Raises OSError."""
+    text = json.dumps(facts, indent=2)
+    with path.open("r+", encoding="ascii") as file:
+        file.write(text.ljust(path.stat().st_size - 1) + "\n")
 
 
 def serve(plan: ScribePlan, lifeline: int) -> None:
