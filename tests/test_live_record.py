@@ -52,8 +52,9 @@ def test_what_is_recorded_live_is_heard_again_to_the_bit(bank: list[str], tmp_pa
         with live(environment, tmp_path, "--record", str(take), *bank) as running, clicks(environment):
             running.wait(lambda: len(lines_of(take / "decisions.jsonl")) > 2)
             summary = running.stop()
-        with pytest.raises(AssertionError, match="there is a recording"), live(
-            environment, tmp_path, "--record", str(take), *bank
+        with (
+            pytest.raises(AssertionError, match="there is a recording"),
+            live(environment, tmp_path, "--record", str(take), *bank),
         ):
             pass
     (recording,) = summary["recordings"]
@@ -73,21 +74,24 @@ def test_a_full_disk_and_a_sound_that_is_killed_leave_what_was_recorded_and_the_
     bank: list[str], tmp_path: Path
 ) -> None:
     take, mine = tmp_path / "take", [*bank, "--domain", "noise"]
-    with jack_server(period=256) as environment:
-        with live(environment, tmp_path, "--record", str(take), *mine) as running, clicks(environment):
-            running.wait(lambda: (take / "input.wav").exists())
-            (scribe,) = children(running.sound())
-            time.sleep(1.5)
-            os.kill(running.sound(), signal.SIGKILL)
-            running.said("the sound is back")
-            running.wait(lambda: (take / "2" / "input.wav").exists())
-            (second,) = children(running.sound())
-            assert second != scribe
-            limit = 300_000
-            resource.prlimit(second, resource.RLIMIT_FSIZE, (limit, limit))
-            running.said(f"{take}/2: File too large: nothing is recorded after")
-            time.sleep(0.5)
-            summary = running.stop()
+    with (
+        jack_server(period=256) as environment,
+        live(environment, tmp_path, "--record", str(take), *mine) as running,
+        clicks(environment),
+    ):
+        running.wait(lambda: (take / "input.wav").exists())
+        (scribe,) = children(running.sound())
+        time.sleep(1.5)
+        os.kill(running.sound(), signal.SIGKILL)
+        running.said("the sound is back")
+        running.wait(lambda: (take / "2" / "input.wav").exists())
+        (second,) = children(running.sound())
+        assert second != scribe
+        limit = 300_000
+        resource.prlimit(second, resource.RLIMIT_FSIZE, (limit, limit))
+        running.said(f"{take}/2: File too large: nothing is recorded after")
+        time.sleep(0.5)
+        summary = running.stop()
     assert (summary["reconnections"], summary["faults"]) == (1, 0)
     (recording,) = summary["recordings"]  # the process that was killed could not tell of its own
     assert "File too large" in recording["status"]

@@ -43,6 +43,8 @@ def live(
 ) -> None:
     """Separate what a microphone hears, and play it. Use headphones: loudspeakers would howl. Ctrl-C ends it.
 
+    With --record, `streamsep separate DIR` does the same to the same samples again.
+
     In a terminal it shows levels, domains, load and gaps, and takes keys: 1-9 a domain, a auto, b bypass, m mute, ...
 
     Example: [bold]streamsep live --domain noise --set gains_db.noise=-30[/]
