@@ -77,8 +77,8 @@ class Child:
             self._lifeline.flush()
 
     def listens(self) -> bool:
-        """Whether as much as `select.PIPE_BUF` bytes can be told at once, without waiting."""
-        return bool(select.select([], [self._lifeline], [], 0)[1])
+        """Whether a line of up to `select.PIPE_BUF` bytes can be told at once, without waiting."""
+        return not self._lifeline.closed and bool(select.select([], [self._lifeline], [], 0)[1])
 
     def exit_code(self) -> int | None:
         """None while it runs; minus the number of the signal that killed it."""

@@ -21,6 +21,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import streamsep
 from streamsep.assembly import build
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
@@ -168,13 +169,10 @@ def _record(
     if plan.record is None:
         return None
     folder = plan.record if plan.part == 1 else plan.record / str(plan.part)
+    made_with = facts(plan.settings, bank, engine, plan.heard, used)
+    made_with["versions"]["streamsep"] = streamsep.__version__
     try:
-        return Recorder(
-            folder,
-            engine,
-            facts(plan.settings, bank, engine, plan.heard, used),
-            lambda status: speaker.say(say=status),
-        )
+        return Recorder(folder, engine, made_with, lambda status: speaker.say(say=status))
     except StreamsepError as error:
         if plan.part == 1:
             raise

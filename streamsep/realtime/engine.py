@@ -49,7 +49,7 @@ class Engine:
     """Everything the listener hears passes here: cleaned, separated, weighted, limited, hop by hop.
 
     Audio side: `process` and `flush`, from one thread. From any thread: `set_gain`, `select`, `bypass`, and reading
-    `domain`, `sources`, `counters`. With nobody in `process`: `reset`, `close`.
+    `domain`, `sources`, `counters`. With nobody in `process`: `reset`, `repeat`, `close`.
     """
 
     def __init__(

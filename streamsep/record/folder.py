@@ -14,6 +14,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,7 @@ def facts(
         told["models"]["bank"] = str(Path(settings.models.bank).resolve())
     return {
         "format": FORMAT,
+        "begun": datetime.now(UTC).isoformat(timespec="seconds"),
         "rate": engine.rate,
         "channels": engine.channels,
         "domain": first or settings.domain,
@@ -132,9 +134,9 @@ class Recorded:
 
     def check(self, bank: Bank) -> None:
         """Raises ModelError unless these are the models it was made with."""
+        models = models_of(bank)
         for domain, wanted in self.facts["models"].items():
-            found = models_of(bank).get(domain)
-            if found != wanted:
+            if (found := models.get(domain)) != wanted:
                 raise ModelError(
                     f"{self.folder / SESSION}: models.{domain}: recorded with {told(wanted)}, this bank has "
                     f"{'none' if found is None else told(found)}; another model would not do the same"

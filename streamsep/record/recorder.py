@@ -126,7 +126,8 @@ class Recorder:
         if self._complaints.closed:
             return
         self.check()
-        self._scribe.release()
+        with self._lock:
+            self._scribe.release()
         until_s = time.monotonic() + END_LIMIT_S
         while (code := self._scribe.exit_code()) is None and time.monotonic() < until_s:
             time.sleep(POLL_S)
