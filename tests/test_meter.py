@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -62,6 +62,7 @@ def test_without_sound_it_says_so() -> None:
     assert "waiting for the device" in drawn(meter(), None, "it is tried again in 2 s")
 
 
+@settings(deadline=None)
 @given(
     levels=st.lists(st.one_of(st.none(), st.floats(-300, 60)), min_size=4, max_size=4),
     load=st.floats(0, 1000),
@@ -79,6 +80,7 @@ def test_it_draws_whatever_the_figures_are_in_a_terminal_of_any_width(
     assert drawn(meter(), now, width=width)
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-80, 0), min_size=2, max_size=40))
 def test_a_bar_rises_at_once_and_falls_slowly(levels: list[float]) -> None:
     at, before = meter(), FLOOR_DB

@@ -27,7 +27,7 @@ class Counting(Leaky):
         return super().process(spectrum, samples)
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seed=seeds, rate=rates)
 def test_at_rest_no_model_runs_and_the_delayed_sound_is_heard_and_afterwards_they_come_back(
     seed: int, rate: int
@@ -56,7 +56,7 @@ def test_at_rest_no_model_runs_and_the_delayed_sound_is_heard_and_afterwards_the
     assert with_gains > 1e-3  # the gains are heard again
 
 
-@settings(max_examples=15)
+@settings(max_examples=15, deadline=None)
 @given(seed=seeds, at=st.integers(2, 60))
 def test_a_hurried_engine_finishes_its_fade_in_the_next_hop_and_begins_none(seed: int, at: int) -> None:
     sound, engine = noise(seed, 400 * HOP) * 0.1, make_engine(Leaky(), Leaky(), **OPTIONS)
@@ -78,7 +78,7 @@ def test_a_hurried_engine_finishes_its_fade_in_the_next_hop_and_begins_none(seed
     assert engine.domain == wanted  # the wish was not forgotten
 
 
-@settings(max_examples=10)
+@settings(max_examples=10, deadline=None)
 @given(seed=seeds, turns=st.lists(st.tuples(st.integers(0, HIGHEST), st.integers(1, 40)), min_size=1, max_size=12))
 def test_whatever_is_given_up_and_taken_back_the_sound_has_no_step(seed: int, turns: list[tuple[int, int]]) -> None:
     rate, engine = FRONT.sample_rate, make_engine(Leaky(), Leaky(), **OPTIONS)
