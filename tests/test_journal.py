@@ -66,6 +66,7 @@ def test_nothing_is_written_before_it_is_opened() -> None:
     assert reader.lost == 0
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
