@@ -53,6 +53,11 @@ class Ring:
         return True
 
     @audio_thread
+    def skip(self, count: int) -> None:
+        """Leave out the next `count` samples, or all that wait. The reader's."""
+        self._read += min(count, self.filled)
+
+    @audio_thread
     def reset(self, silence: int) -> None:
         """Start over with this many samples of silence waiting. Nobody else may be using the ring."""
         self._samples[:] = 0
