@@ -53,9 +53,11 @@ class Ring:
         return True
 
     @audio_thread
-    def skip(self, count: int) -> None:
-        """Leave out the next `count` samples, or all that wait. The reader's."""
-        self._read += min(count, self.filled)
+    def skip(self, count: int) -> int:
+        """Leave out the next `count` samples, or all that wait: how many. The reader's."""
+        count = min(count, self.filled)
+        self._read += count
+        return count
 
     @audio_thread
     def reset(self, silence: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamsep.arrays import Block
+from streamsep.arrays import Block, Samples
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.fractional import LONGEST, TAPS, Fractional
 from streamsep.realtime.ring import Ring
@@ -86,16 +86,17 @@ class Gaps:
     """Breaks in the sound between two clocks."""
 
     stalls: int = 0  # the input gave nothing: a fall to silence, until there is as much as before
-    floods: int = 0  # far more was waiting than it should, for the output had stalled: skipped, behind a fade
+    floods: int = 0  # far more was waiting than should, for the output had stalled: skipped, behind a fade
 
 
 class TwoClocks:
     """(samples, channels) from one thread to another, `delay` later. One thread writes, one reads, both with the time
     of the same clock.
 
-    The delay is that from the line through the writer's stairs to the first sample of the reader's call: both widths,
-    so that a step of one may meet a step of the other, the filter, and a margin. It is held within the jitter of the
-    calls, and is the same after a gap. What comes out depends on when it is asked for; that is its purpose.
+    The delay is from the line through the writer's stairs to the first sample of the reader's call: both widths, so
+    that any step of one may meet any step of the other, the filter, and a margin. It is held to within the jitter of
+    the calls and what the loop has yet to learn, and is the same after a gap. What comes out depends on when it is
+    asked for; that is its purpose.
     """
 
     def __init__(self, rate: int, channels: int, written: float, read: float) -> None:
@@ -104,27 +105,29 @@ class TwoClocks:
         self.gaps = Gaps()
         self.pace = Pace(rate)
         self._rate = rate
-        self._step = written + MARGIN_S * rate  # samples after which the next call of the writer is missing
+        self._step = written + MARGIN_S * rate  # samples after which the writer's next call is missing
         self._excess = EXCESS_S * rate
-        self._ring = Ring(channels, round(2 * self.delay + CAPACITY_S * rate))
+        self._ring = Ring(channels, round(self.delay + CAPACITY_S * rate))
         self._filter = Fractional(channels)
-        self._wrote: tuple[int, float] = (0, 0.0)  # samples, and when: replaced as one. The writer's
+        self._wrote = (0, 0.0)  # samples, and when: replaced as one. The writer's
         self._holes = 0  # calls that found no room. The writer's
-        self._holes_met = self._taken = 0  # the reader's, like all that follows
-        self._playing = self._leaving = False
+        self._holes_met = 0  # the reader's, like all that follows
+        self._taken = 0
+        self._playing = False
+        self._sound = np.zeros((channels, LONGEST))
         fade = round(FADE_S * rate)
         self._rise = 0.5 - 0.5 * np.cos(np.pi * np.arange(fade) / fade)
         self._sink = self._rise[::-1].copy()
         self._risen = 0  # samples of the rise that have been heard
-        self._fallen = fade  # samples of the fall
         self._fall = np.zeros((channels, fade))  # from the sample that was heard last to silence
-        self._newest = np.zeros(channels)
+        self._fallen = fade  # samples of it that have been heard
+        self._newest = np.zeros(channels)  # sample that was heard
 
     # ---------------------------------------------------------------------------------------------------- the writer
 
     @audio_thread
     def write(self, block: Block, now_s: float) -> None:
-        """(samples, channels), any length. What finds no room is left out: nobody has read for long."""
+        """(samples, channels), of any length. What finds no room is left out: nobody has read for long."""
         if self._ring.write(block.T):
             self._wrote = (self._wrote[0] + len(block), now_s)
         else:
@@ -134,33 +137,31 @@ class TwoClocks:
 
     @audio_thread
     def read(self, out: Block, now_s: float) -> None:
-        """Fills (samples, channels), any length."""
-        holes = self._holes
-        if holes != self._holes_met:  # what waits is not in one piece
-            self._holes_met = holes
-            self._taken += self._ring.skip(self._ring.filled)
-            self._stop_playing()
-            self.gaps.floods += 1
+        """Fills (samples, channels), of any length."""
         lanes, count = out.T, len(out)
-        ratio = 1.0 + self.pace.speed
         if self._playing:
-            ratio = self.pace.follow(self._line(now_s) - self._position - self.delay, count)
-            if self.pace.error > self._excess and not self._leaving:
-                self._leaving = True
-                self.gaps.floods += 1
-        else:
+            self.pace.follow(self.waiting(now_s) - self.delay, count)
+            if self.pace.error > self._excess:
+                self._flood()
+        if self._holes != self._holes_met:  # what waits is not in one piece
+            self._holes_met = self._holes
+            self._taken += self._ring.skip(self._ring.filled)
+            if self._playing:
+                self._flood()
+        if not self._playing:
             self._begin(now_s)
         for at in range(0, count, LONGEST):
-            self._piece(lanes[:, at : at + LONGEST], ratio)
+            piece = lanes[:, at : at + LONGEST]
+            piece[:] = self._next(piece.shape[1])
 
-    @property
-    def _position(self) -> float:
-        """The moment of the next output, in samples of the writer's count."""
-        return self._taken - TAPS / 2 - 1 + self._filter.offset
+    @audio_thread
+    def waiting(self, now_s: float) -> float:
+        """Samples from the writer's line to the next output: what should equal `delay`, while it plays."""
+        return self._line(now_s) - (self._taken - TAPS / 2 - 1 + self._filter.offset)
 
     @audio_thread
     def _line(self, now_s: float) -> float:
-        """What the writer's count would be if it wrote single samples."""
+        """What the writer's count would be by now if it wrote single samples."""
         written, at_s = self._wrote
         return written + min(max((now_s - at_s) * self._rate, 0.0), self._step)
 
@@ -168,29 +169,61 @@ class TwoClocks:
     def _begin(self, now_s: float) -> None:
         """Play, if as much waits as should; leave out what is more."""
         written, at_s = self._wrote
-        first = self._line(now_s) - self.delay - TAPS / 2 + 1  # where the first window begins
+        first = self._line(now_s) - self.delay - TAPS / 2 + 1  # where the window of the next output begins
         whole = int(max(first, 0.0))
-        if first < self._taken or (now_s - at_s) * self._rate >= self._step or whole + TAPS > written:
+        stalled = (now_s - at_s) * self._rate >= self._step
+        if stalled or first < self._taken or whole + TAPS > written:
             return
         self._taken += self._ring.skip(whole - self._taken)
-        window = self._filter.begin(first - whole)
-        if self._ring.read(window):
+        if self._ring.read(self._filter.begin(first - whole)):
             self._taken += TAPS
-            self._playing, self._risen = True, 0
+            self._playing = True
+            self._risen = 0
             self.pace.forget_error()
 
     @audio_thread
-    def _piece(self, lanes: Block, ratio: float) -> None:
-        """Fill (channels, up to 64 samples)."""
-        count = lanes.shape[1]
+    def _next(self, count: int) -> Samples:
+        """(channels, count), up to 64: what is heard next."""
+        sound = self._sound[:, :count]
         if self._playing:
+            ratio = 1.0 + self.pace.speed
             room = self._filter.room(count, ratio)
             if self._ring.read(room):
                 self._taken += room.shape[1]
-                lanes[:] = self._filter.process(count, ratio)
-                self._fade(lanes)
+                sound[:] = self._filter.process(count, ratio)
+                self._fade_in(sound)
             else:
-                self._stop_playing()
                 self.gaps.stalls += 1
+                self._break_off()
         if not self._playing:
-            ...
+            sound.fill(0)
+        self._fade_out(sound)
+        return sound
+
+    @audio_thread
+    def _flood(self) -> None:
+        self.gaps.floods += 1
+        self._break_off()
+
+    @audio_thread
+    def _break_off(self) -> None:
+        """From here on, a fall from what was heard last, and what comes afterwards rises from silence."""
+        self._playing = False
+        self._fallen = 0
+        for channel, sample in enumerate(self._newest):
+            np.multiply(self._sink, sample, out=self._fall[channel])
+
+    @audio_thread
+    def _fade_in(self, sound: Samples) -> None:
+        rising = min(sound.shape[1], len(self._rise) - self._risen)
+        if rising:
+            np.multiply(sound[:, :rising], self._rise[self._risen : self._risen + rising], out=sound[:, :rising])
+            self._risen += rising
+
+    @audio_thread
+    def _fade_out(self, sound: Samples) -> None:
+        falling = min(sound.shape[1], self._fall.shape[1] - self._fallen)
+        if falling:
+            np.add(sound[:, :falling], self._fall[:, self._fallen : self._fallen + falling], out=sound[:, :falling])
+            self._fallen += falling
+        self._newest[:] = sound[:, -1]
