@@ -2,8 +2,8 @@
 
 Each output is 32 inputs weighted by a Kaiser-windowed sinc around the moment that it is for, 16 samples before the
 newest of them. The weights are tabulated for 512 moments between two samples and interpolated linearly between
-those. The pass band ends at 0.83 of the Nyquist frequency (20 kHz at 48 kHz): up to there it is flat within 0.01 dB, and
-everything that does not belong there (images, and what the table leaves) is 79 dB down or more.
+those. In units of the Nyquist frequency it is flat to 0.83 (within 0.01 dB; 20 kHz at 48 kHz), 0.3 dB down at 0.9;
+for a sine in that band everything that does not belong (images, and what the table leaves) is at least 79 dB down.
 """
 
 import numpy as np

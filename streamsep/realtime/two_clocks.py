@@ -1,9 +1,9 @@
 """From a device with one clock to a device with another: sound waits in a ring, and is read a little faster or slower
 than the output's clock says, so that the ring stays as full as it was.
 
-Two clocks of the same nominal rate differ by up to some hundred parts in a million: in a minute, by half a block. What
-is waiting is counted in whole blocks, a saw tooth as high as both blocks, whose beat may last a minute. So both sides
-give the time of their calls, and the input's count is carried on from its last call to the moment of the output's.
+Two clocks of the same nominal rate differ by up to some hundred parts in a million: by several blocks in a minute. What
+waits is counted in whole blocks, a saw tooth as high as a block, whose beat may last a minute. So both sides give the
+time of their calls, and the input's count is carried on from its last call to the moment of the output's.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from streamsep.realtime.ring import Ring
 MOST = 1000e-6  # by which a clock is followed
 STEEPEST = 300e-6  # change of speed in a second: half a cent of pitch
 SMOOTHING_S = 0.3  # of the fill, before anything follows it
-FOLLOWING = 0.3  # natural frequency of the loop in rad/s, critically damped: it settles within 15 s
+FOLLOWING = 0.3  # natural frequency of the loop in rad/s, critically damped: it settles within 20 s
 MARGIN_S = 0.003  # that waits beyond what the blocks need: calls that come late, and a clock that is not followed yet
 EXCESS_S = 0.01  # that waits beyond the target before it is skipped rather than worked off
 FADE_S = 0.005
