@@ -17,7 +17,7 @@ RATE = 8000  # what the laws say in seconds holds at any rate; a low one is soon
 SETTLED_S = 20.0
 
 
-# ------------------------------------------------------------------------------------------------- between the samples
+# ------------------------------------------------------------------------------------------------ between the samples
 
 
 def resampled(sound: Samples, ratio: float, sizes: Callable[[], int]) -> Samples:

