@@ -24,6 +24,11 @@ class Stream:
         """Opens it; rate in Hz, block in frames, 0: as the device likes. Raises DeviceError when a device refuses."""
         self._callback = callback
         self._sd = portaudio()
+        self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
+        self._open(source, sink, rate, channels, block)
+        callback.device_clock = lambda: float(self._stream.time)
+
+    def _open(self, source: Device, sink: Device, rate: int, channels: int, block: int) -> None:
         self.names = f"{source.name!r} to {sink.name!r} at {rate} Hz with {channels} channels, block {block}"
         with self._translated("refused"):
             self._stream = self._sd.Stream(
@@ -33,9 +38,8 @@ class Stream:
                 channels=channels,
                 dtype="float32",
                 latency="low",
-                callback=callback,
+                callback=self._callback,
             )
-        callback.device_clock = lambda: float(self._stream.time)
         self.latency_ms = {"input": 1000 * self._stream.latency[0], "output": 1000 * self._stream.latency[1]}
 
     def start(self) -> None:
@@ -51,6 +55,9 @@ class Stream:
         while self._stream.active and not self._callback.silent and time.monotonic() < deadline:
             time.sleep(POLL_S)
         time.sleep(self.latency_ms["output"] / 1000)  # what was faded has still to be heard
+        self._close()
+
+    def _close(self) -> None:
         closing = threading.Thread(target=self._stream.close, daemon=True)
         closing.start()
         closing.join(CLOSE_LIMIT_S)

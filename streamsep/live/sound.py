@@ -26,6 +26,7 @@ from streamsep.assembly import build
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
 from streamsep.audio.live import Stream, collector_frozen
+from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
 from streamsep.errors import StreamsepError
@@ -131,7 +132,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
         callback = Callback(engine)
-        stream = Stream(callback, microphone, ears, engine.rate, channels, plan.block)
+        stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
         used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_ms": stream.latency_ms}
         recorder = _record(plan, engine, bank, used, speaker)
         if recorder is not None:
@@ -143,7 +144,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
                 "channels": channels,
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
-                "latency": {"samples": engine.latency.samples, "terms": dict(engine.latency.terms)},
+                "latency": {"samples": engine.latency.samples, "terms": {**engine.latency.terms, **stream.terms}},
                 "watched": guardian is not None,
             }
         )

@@ -53,6 +53,13 @@ class Ring:
         return True
 
     @audio_thread
+    def skip(self, count: int) -> int:
+        """Leave out the next `count` samples, or all that wait: how many. The reader's."""
+        count = min(count, self.filled)
+        self._read += count
+        return count
+
+    @audio_thread
     def reset(self, silence: int) -> None:
         """Start over with this many samples of silence waiting. Nobody else may be using the ring."""
         self._samples[:] = 0

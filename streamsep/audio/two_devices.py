@@ -1,0 +1,164 @@
+"""Two sound cards with two clocks, one to listen to and one to play on, that run a callback as one card would."""
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from streamsep.arrays import Block
+from streamsep.audio.callback import Callback, Moment, Status
+from streamsep.audio.devices import Device
+from streamsep.audio.live import CLOSE_LIMIT_S, Stream
+from streamsep.errors import DeviceError
+from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.two_clocks import MARGIN_S, Stairs, TwoClocks
+
+JACK = "JACK Audio Connection Kit"  # PortAudio's name of it
+TERM = "input ring"  # of latency
+SURVEYS = 3  # looks at how the devices call; the calmest counts, so that one hiccup is not for ever
+SURVEY_S = 0.25
+SILENT_S = 1.0  # without a call the input is gone, whatever it says
+
+
+def one_clock(source: Device, sink: Device) -> bool:
+    """Whether one clock surely drives two devices: they are the same, or both are JACK's.
+
+    Two devices that happen to share a clock are treated as if they did not; it costs some delay and nothing else.
+    """
+    return source.index == sink.index or source.api == sink.api == JACK
+
+
+def open_stream(callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int) -> Stream:
+    """One stream of both devices, or two where they may have two clocks; rate in Hz, block in frames, 0: as the
+    devices like. Raises DeviceError when a device refuses."""
+    kind = Stream if one_clock(source, sink) else TwoDevices
+    return kind(callback, source, sink, rate, channels, block)
+
+
+@dataclass(slots=True)
+class Both:
+    """What went wrong on either device or between them since the callback before."""
+
+    input_underflow: bool = False
+    input_overflow: bool = False
+    output_underflow: bool = False
+    output_overflow: bool = False
+
+    def __bool__(self) -> bool:
+        return self.input_underflow or self.input_overflow or self.output_underflow or self.output_overflow
+
+
+class TwoDevices(Stream):
+    """Two sound cards at one nominal rate; the callback runs in the output's.
+
+    Opening them takes a second, in which they play silence and are watched: how they call says how much sound has to
+    wait between them, see `TwoClocks`. Gaps of theirs, and of the ring's, are told the callback as a device's.
+    """
+
+    def _open(self, source: Device, sink: Device, rate: int, channels: int, block: int) -> None:
+        self.names = (
+            f"{source.name!r} to {sink.name!r}, two devices at {rate} Hz with {channels} channels, block {block}"
+        )
+        self._clocks: TwoClocks | None = None  # until the survey is over
+        self._calling = False
+        self._stairs = Stairs(rate), Stairs(rate)  # of input and output
+        self._longest = 0  # frames the input ever gave
+        self._most = [rate, rate]  # frames of a call of either that the ring is made for
+        self._outgrown = False
+        self._heard = np.zeros((rate, channels), np.float32)  # no device has blocks of a second
+        self._called_s = 0.0  # the input's newest call
+        self._overflows = self._overflows_told = 0  # of the input: its thread counts, the output's tells
+        self._stalls_told = self._floods_told = 0
+        self._both = Both()
+        wanted: dict[str, Any] = {
+            "samplerate": rate, "blocksize": block, "channels": channels, "dtype": "float32", "latency": "low"
+        }  # fmt: skip
+        with self._translated(f"the input refused (two devices have to run at one rate, now {rate} Hz: see --rate)"):
+            self._input = self._sd.InputStream(device=source.index, callback=self._listen, **wanted)
+        with self._translated(f"the output refused (two devices have to run at one rate, now {rate} Hz: see --rate)"):
+            self._stream = self._sd.OutputStream(device=sink.index, callback=self._play, **wanted)
+        self.latency_ms = {"input": 1000 * self._input.latency, "output": 1000 * self._stream.latency}
+        with self._translated("could not be started"):
+            self._input.start()
+            self._stream.start()
+        written, read = self._survey(rate)
+        self._most = [round(width + MARGIN_S * rate) for width in (written, read)]
+        self._clocks = TwoClocks(rate, channels, written, read)
+        self.terms = {TERM: round(self._clocks.delay) - self._longest}  # a block is in the input device's term
+
+    def _survey(self, rate: int) -> tuple[float, float]:
+        """The widths of the stairs of input and output. Raises DeviceError when one of them does not call."""
+        seen: list[tuple[float, float]] = []
+        for _ in range(SURVEYS):
+            self._stairs = Stairs(rate), Stairs(rate)
+            time.sleep(SURVEY_S)
+            seen.append((self._stairs[0].width, self._stairs[1].width))
+        calmest = tuple(min(filter(None, widths), default=0.0) for widths in zip(*seen, strict=True))
+        if not all(calmest):
+            self._close()
+            side = "output" if calmest[0] else "input"
+            raise DeviceError(f"{self.names}: the {side} was opened, but asks for no sound: is it in use elsewhere?")
+        return calmest[0], calmest[1]
+
+    def start(self) -> None:
+        """The callback is called from now on."""
+        self._calling = True
+
+    def _close(self) -> None:
+        def close() -> None:
+            self._stream.close()
+            self._input.close()
+
+        closing = threading.Thread(target=close, daemon=True)
+        closing.start()
+        closing.join(CLOSE_LIMIT_S)
+
+    @property
+    def alive(self) -> bool:
+        """Whether both devices still play, as far as they say, in blocks that the ring is made for."""
+        calling = time.perf_counter() - self._called_s < SILENT_S
+        return bool(self._stream.active and self._input.active) and calling and not self._outgrown
+
+    # ------------------------------------------------------------------------------------------------ the audio side
+
+    @audio_thread
+    def _listen(self, block: Block, frames: int, when: Moment, status: Status) -> None:
+        """Called by the input, in a thread of its own."""
+        now_s = time.perf_counter()
+        self._called_s = now_s
+        if status and status.input_overflow:
+            self._overflows += 1
+        if frames > self._most[0]:
+            self._outgrown = True
+        if self._clocks is None:
+            self._stairs[0].step(frames, now_s)
+            self._longest = max(self._longest, frames)
+        else:
+            self._clocks.write(block, now_s)
+
+    @audio_thread
+    def _play(self, out: Block, frames: int, when: Moment, status: Status) -> None:
+        """Called by the output, in another."""
+        now_s = time.perf_counter()
+        if frames > self._most[1]:
+            self._outgrown = True
+        if self._clocks is None:
+            self._stairs[1].step(frames, now_s)
+        if self._clocks is None or not self._calling or frames > len(self._heard):
+            out.fill(0)
+            return
+        block = self._heard[:frames]
+        self._clocks.read(block, now_s)
+        self._callback(block, out, frames, when, self._tell(self._clocks, status))
+
+    @audio_thread
+    def _tell(self, clocks: TwoClocks, status: Status) -> Both:
+        """Everything that went wrong since the call before."""
+        both, gaps, overflows = self._both, clocks.gaps, self._overflows
+        both.output_underflow = bool(status) and status.output_underflow
+        both.input_underflow = gaps.stalls != self._stalls_told
+        both.input_overflow = gaps.floods != self._floods_told or overflows != self._overflows_told
+        self._stalls_told, self._floods_told, self._overflows_told = gaps.stalls, gaps.floods, overflows
+        return both
