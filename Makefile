@@ -41,12 +41,14 @@ nightly: system $(VENV)/dev
 quality: $(VENV)/dev
 	$(BIN)/streamsep quality $(DATA)
 
-# A sound server and PortAudio for the tests of live sound; elsewhere than on Debian and its kin, install them by hand.
+# A sound server with its tools (jack_iodelay; in a package of their own on newer systems) and PortAudio, for the tests of
+# live sound; elsewhere than on Debian and its kin, install them by hand.
 system:
-	@command -v jackd >/dev/null && ldconfig -p | grep -q libportaudio || \
+	@command -v jackd >/dev/null && command -v jack_iodelay >/dev/null && ldconfig -p | grep -q libportaudio || \
 	 { command -v apt-get >/dev/null || { echo "install JACK and PortAudio for the tests of live sound"; exit 1; }; \
 	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
-	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2; }
+	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2 \
+	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1); }
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV) || \

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
@@ -20,30 +21,34 @@ def sound_environment(server: str) -> dict[str, str]:
 
 
 @contextmanager
-def jack_server(rate: int = 48_000, period: int = 1024, name: str = "") -> Iterator[dict[str, str]]:
+def jack_server(
+    rate: int = 48_000, period: int = 1024, name: str = "", options: tuple[str, ...] = ()
+) -> Iterator[dict[str, str]]:
     """Runs a server with two capture and two playback ports; gives the environment that leads a program to it. name:
-    that of one that has ended, to take its place."""
+    that of one that has ended, to take its place. options: more of them for jackd."""
     name = name or f"tested-{uuid.uuid4().hex[:8]}"
     environment = sound_environment(name)
-    command = ["jackd", "--name", name, "--no-realtime", "-d", "dummy", "--rate", str(rate), "--period", str(period)]
-    server = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    try:
-        deadline = time.monotonic() + START_LIMIT_S
-        while not answers(name):
-            if server.poll() is not None or time.monotonic() > deadline:
-                server.kill()
-                raise RuntimeError(f"jackd did not start: {server.communicate()[0]}")
-            time.sleep(0.05)
-        yield environment
-    finally:
-        server.terminate()
+    command = ["jackd", "--name", name, "--no-realtime", *options]
+    command += ["-d", "dummy", "--rate", str(rate), "--period", str(period)]
+    with tempfile.TemporaryFile("w+") as said:  # no pipe: a server with many xruns to tell of fills it, and waits
+        server = subprocess.Popen(command, env=environment, stdout=said, stderr=subprocess.STDOUT)
         try:
-            server.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.communicate()
-        for left in Path("/dev/shm").glob(f"jack_sem.*{name}*"):  # by clients that outlived it
-            left.unlink()
+            deadline = time.monotonic() + START_LIMIT_S
+            while not answers(name):
+                if server.poll() is not None or time.monotonic() > deadline:
+                    said.seek(0)
+                    raise RuntimeError(f"jackd did not start: {said.read()}")
+                time.sleep(0.05)
+            yield environment
+        finally:
+            server.terminate()
+            try:
+                server.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+            for left in Path("/dev/shm").glob(f"jack_sem.*{name}*"):  # by clients that outlived it
+                left.unlink()
 
 
 def set_period(name: str, period: int) -> None:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamsep.audio import devices
 from streamsep.audio.devices import Device
@@ -15,14 +17,16 @@ LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
 MICROPHONE = Device(0, "USB Microphone", "ALSA", 1, 0, 48000, False, False)
 CARD = Device(1, "Card", "ALSA", 2, 2, 48000, True, True)
 WIRELESS = Device(2, "Card, wireless", "ALSA", 0, 2, 44100, False, False)
+SERVER = Device(3, "system", "JACK Audio Connection Kit", 2, 2, 48000, False, False, True, True)
+CLIENT = Device(4, "card player", "JACK Audio Connection Kit", 0, 2, 48000, False, False)
 
 
 @pytest.fixture
-def three(monkeypatch):
-    monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE, CARD, WIRELESS])
+def five(monkeypatch):
+    monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE, CARD, WIRELESS, SERVER, CLIENT])
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("five")
 @pytest.mark.parametrize(
     ("wanted", "side", "found"),
     [
@@ -39,11 +43,80 @@ def test_a_device_is_found_by_default_by_number_and_by_a_part_of_its_name(wanted
     assert devices.find(wanted, side) == found
 
 
-@pytest.mark.usefixtures("three")
+@pytest.mark.usefixtures("five")
+@pytest.mark.parametrize(
+    ("wanted", "side", "api", "found"),
+    [
+        (None, "output", "alsa", CARD),  # the default of all
+        (None, "output", "JACK", SERVER),  # the default among its own
+        (None, "input", "jack", SERVER),
+        ("car", "output", "jack", CLIENT),
+        ("wire", "output", "als", WIRELESS),
+        ("3", "output", "jack audio", SERVER),
+    ],
+)
+def test_a_host_api_restricts_the_choice(wanted, side, api, found):
+    assert devices.find(wanted, side, api) == found
+
+
+@pytest.mark.usefixtures("five")
+@pytest.mark.parametrize(
+    ("wanted", "side", "api", "said"),
+    [
+        (
+            None,
+            "input",
+            "asio",
+            "no host API 'asio' has a device; those that have: 'ALSA', 'JACK Audio Connection Kit'",
+        ),
+        ("usb", "input", "jack", r"no input device 'usb'; there are 3 'system' \(JACK Audio Connection Kit\)$"),
+        ("1", "input", "jack", "no input device '1'"),
+        ("car", "output", "alsa", "more than one output device fits 'car': 1 'Card' .* 2 'Card, wireless' .ALSA.;"),
+    ],
+)
+def test_what_is_not_of_a_host_api_is_refused_with_what_is(wanted, side, api, said):
+    with pytest.raises(DeviceError, match=said):
+        devices.find(wanted, side, api)
+
+
+NAMES = st.sampled_from(["USB Microphone", "USB Microphone: Audio", "Card", "Card (loud)"])
+PLACES = st.sampled_from(["", " (hw:0,0)", " (hw:1,0)", " (hw:2,1)"])
+APIS = st.sampled_from(["ALSA", "JACK"])
+FOUND = st.lists(st.tuples(NAMES, PLACES, APIS), max_size=6)
+
+
+def numbered(found):
+    return [Device(i, name + place, api, 2, 2, 48000, False, False) for i, (name, place, api) in enumerate(found)]
+
+
+@given(device=st.tuples(NAMES, PLACES, APIS), number=st.integers(0, 9), there=FOUND)
+def test_a_device_that_was_plugged_in_again_is_the_same_under_any_number_and_in_any_place(device, number, there):
+    name, place, api = device
+    before = Device(number, name + place, api, 2, 2, 44100, True, True)
+    now = numbered(there)
+    alike = [found for found in now if (devices.lasting_name(found.name), found.api) == (name, api)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(devices, "devices", lambda: now)
+        if not alike:
+            with pytest.raises(DeviceError, match="is away"):
+                devices.refind(before, "input")
+            return
+        again = devices.refind(before, "input")
+    assert again in alike
+    assert again.name == before.name or all(found.name != before.name for found in alike)
+
+
+def test_of_two_devices_of_one_name_the_one_with_the_old_number_is_taken(monkeypatch):
+    twins = numbered([("Card", "", "ALSA"), ("Card", "", "ALSA")])
+    monkeypatch.setattr(devices, "devices", lambda: twins)
+    assert [devices.refind(twin, "output") for twin in twins] == twins
+
+
+@pytest.mark.usefixtures("five")
 @pytest.mark.parametrize(
     ("wanted", "side", "said"),
     [
-        ("usb", "output", "no output device 'usb'; there are 1 'Card', 2 'Card, wireless'"),
+        ("usb", "output", r"no output device 'usb'; there are 1 'Card' \(ALSA\), 2 'Card, wireless' \(ALSA\)"),
         ("7", "input", "no input device '7'"),
         ("car", "output", "more than one output device fits 'car'"),
     ],
@@ -62,7 +135,7 @@ def test_a_machine_without_devices_says_so(monkeypatch):
 def test_a_machine_without_a_default_device_asks_for_one(monkeypatch):
     monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE])
     with pytest.raises(
-        DeviceError, match="no default input device is set; choose one with --input: 0 'USB Microphone'"
+        DeviceError, match=r"no default input device is set; choose one with --input: 0 'USB Microphone' \(ALSA\)"
     ):
         devices.find(None, "input")
 

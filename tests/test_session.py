@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streamsep.audio.devices import Device
 from streamsep.audio.tallies import Times
 from streamsep.config import load_settings
 from streamsep.errors import StreamsepError
@@ -14,10 +15,12 @@ from streamsep.live.session import HANG_S, START_LIMIT_S, Session
 from streamsep.live.sound import SoundPlan
 from streamsep.realtime.counters import Counters
 
+MICROPHONE = Device(3, "a microphone", "ALSA", 1, 0, 48_000, True, False)
+HEADPHONES = Device(5, "headphones", "ALSA", 0, 2, 48_000, False, True)
 OPENED = {
     "input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": ["noise"],
     "latency": {"samples": 384, "terms": {"gathering a hop": 192.0, "window": 192.0}},
-    "device_ms": {"input": 1.0, "output": 2.5},
+    "devices": [asdict(MICROPHONE), asdict(HEADPHONES)], "device_terms": {"input device": 48, "output device": 120},
 }  # fmt: skip
 NOW = {"dry": False, "bypassed": False, "domain": "noise"}
 
@@ -32,6 +35,7 @@ def report(seconds: float = 1.0, calls: int = 10, **more: Any) -> dict[str, Any]
         "times": times.told(), "worst_load": 0.5, "overload": 0, "fault": None, "heard": "noise",
         "counters": asdict(Counters(hops=5, switches=2)), "monitor": None,
         "recording": None,
+        "device_terms": {"input device": 48, "JACK's loop": 100, "output device": 120},
     } | more  # fmt: skip
 
 
@@ -144,6 +148,7 @@ def test_what_the_listener_has_chosen_holds_after_a_gap() -> None:
     world.step(0.05, {"gone": "the device went away", "report": report()})
     world.until_started()
     plan = world.sound.plan
+    assert plan.known == (MICROPHONE, HEADPHONES)
     assert (plan.settings.domain, plan.gains_db, plan.bypass) == ("noise", {"noise": -33.0}, True)
 
 
@@ -173,7 +178,8 @@ def test_stopping_fades_and_ends_with_everything_that_was_counted_by_every_proce
     assert (summary["worst_load"], summary["fault"], summary["heard"]) == (0.75, "it failed", "noise")
     assert summary["callback"]["period_ms"] == 100.0
     assert summary["callback"]["max_ms"] == 1.0
-    assert summary["latency"]["samples"] == 384 + 48 + 120
+    assert summary["latency"]["samples"] == 384 + 48 + 120 + 100  # as the wires were in the end
+    assert next(iter(summary["latency"]["terms"])) == "input device"
     assert sum(summary["latency"]["terms"].values()) == summary["latency"]["samples"]
     assert [look["reason"] for look in world.looks] == ["x", "y"]
 

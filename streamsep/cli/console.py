@@ -24,11 +24,6 @@ def print_error(text: str) -> None:
     remarks.print(f"streamsep: {text}", style="red", soft_wrap=True)
 
 
-def ledger_json(ledger: Ledger) -> dict[str, Any]:
-    """A latency ledger for programs: samples at the engine's rate, ms, and the terms in samples."""
-    return {"samples": ledger.samples, "ms": round(ledger.ms, 4), "terms": dict(ledger.terms)}
-
-
 def ledger_table(ledger: Ledger) -> Table:
     """A latency ledger for people, term by term; terms that are zero are left out."""
     table = Table(title=f"Latency at {ledger.rate} Hz", title_justify="left", show_footer=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from streamsep.cli.console import ledger_json, ledger_table, print_json, remarks, results
+from streamsep.cli.console import ledger_table, print_json, remarks, results
 from streamsep.cli.options import AsJson
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def demo(
         print_json(
             {
                 "segments": run.summary(scene, done),
-                "latency": ledger_json(done.latency),
+                "latency": done.latency.told(),
                 "times_real_time": round(done.times_real_time, 1),
                 "files": [str(path) for path in written],
             }

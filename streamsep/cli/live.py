@@ -12,24 +12,24 @@ import typer
 from rich.live import Live
 
 from streamsep.cli.console import ledger_table, print_json, remarks, results
-from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
+from streamsep.cli.options import Api, AsJson, Block, Changes, Channels, Config, Domain, Rate, Sink, Source, chosen
 
 if TYPE_CHECKING:
     from streamsep.live.meter import Meter
     from streamsep.live.session import Session
 
-DEVICE = "NAME|NUMBER"  # a device: a part of its name, or its number
 STEP_S = 0.05
 DRAWN_EVERY_S = 0.1
 STATUS_S = 8.0  # for so long a remark stays in the meter
 
 
 def live(
-    source: Annotated[str | None, typer.Option("--input", metavar=DEVICE, help="What to listen to.")] = None,
-    sink: Annotated[str | None, typer.Option("--output", metavar=DEVICE, help="What to play on.")] = None,
-    channels: Annotated[int | None, typer.Option(min=1, help="Of both devices; by default at most 2.")] = None,
-    block: Annotated[int, typer.Option(min=0, help="Samples a callback; 0: as the device likes.")] = 0,
-    rate: Annotated[int | None, typer.Option(min=1, help="Hz; by default the output device's.")] = None,
+    api: Api = None,
+    source: Source = None,
+    sink: Sink = None,
+    channels: Channels = None,
+    block: Block = 0,
+    rate: Rate = None,
     config: Config = "default",
     domain: Domain = None,
     changes: Changes = None,
@@ -53,7 +53,10 @@ def live(
     from streamsep.live.sound import SoundPlan
 
     settings = chosen(config, domain, changes)
-    plan = SoundPlan(settings, source, sink, channels, block, rate, bypass, record=record and record.resolve())
+    keep = record and record.resolve()
+    plan = SoundPlan(
+        settings, api, source, sink, channels=channels, block=block, rate=rate, bypass=bypass, record=keep
+    )
     screen = Screen()
     session = Session(plan, screen.tell, screen.look)
     with interruptions() as interrupted:

@@ -11,6 +11,8 @@ from streamsep.cli.check import check
 from streamsep.cli.console import print_error
 from streamsep.cli.demo import demo
 from streamsep.cli.devices import devices
+from streamsep.cli.doctor import doctor
+from streamsep.cli.latency import latency
 from streamsep.cli.live import live
 from streamsep.cli.models import models
 from streamsep.cli.quality import quality
@@ -50,7 +52,7 @@ def options(
     """Separate sound while it is heard: speech from noise, vocals from music, within a hearing aid's delay."""
 
 
-for command in (demo, separate, live, score, devices, models, check, quality, scenes, bench):
+for command in (demo, separate, live, latency, score, devices, doctor, models, check, quality, scenes, bench):
     app.command()(command)
 
 

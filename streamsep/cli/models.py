@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from streamsep.cli.console import ledger_json, ledger_table, print_json, results
+from streamsep.cli.console import ledger_table, print_json, results
 from streamsep.cli.options import AsJson, Changes, Config, chosen
 
 
@@ -38,7 +38,7 @@ def models(config: Config = "default", changes: Changes = None, as_json: AsJson 
                 "sha256": digest,
                 "checksum": compared(model.path, digest),
                 "licence": manifest.licence,
-                "latency": {"rate": ledger.rate, **ledger_json(ledger)},
+                "latency": {"rate": ledger.rate, **ledger.told()},
             }
         )
     if as_json:

@@ -19,6 +19,24 @@ Changes = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as in gains_db.noise=-30; may be repeated."),
 ]
+DEVICE = "NAME|NUMBER"
+Api = Annotated[
+    str | None,
+    typer.Option(
+        "--api", metavar="NAME", help="Host API of the devices: a part of its name; see `streamsep devices`."
+    ),
+]
+Source = Annotated[
+    str | None, typer.Option("--input", metavar=DEVICE, help="What to listen to: a part of its name, or its number.")
+]
+Sink = Annotated[
+    str | None, typer.Option("--output", metavar=DEVICE, help="What to play on: a part of its name, or its number.")
+]
+Channels = Annotated[int | None, typer.Option(min=1, help="Of both devices; by default at most 2.")]
+Block = Annotated[
+    int, typer.Option(min=0, help="Samples a callback; 0: as the device likes, which is best on JACK and PipeWire.")
+]
+Rate = Annotated[int | None, typer.Option(min=1, help="Hz; by default the output device's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for a program to read.")]
 
 

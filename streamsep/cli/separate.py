@@ -14,7 +14,7 @@ import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from streamsep.cli.console import ledger_json, print_json, remarks, results
+from streamsep.cli.console import print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
 from streamsep.errors import AudioError, ConfigError
 
@@ -182,7 +182,7 @@ def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
         "spans": [{"start_s": round(span.start_s, 3), "domain": span.domain} for span in result.spans],
         "sources": list(result.sources),
         "gains_db": {name: gains_db.get(name, gains_db.get(role_of(name), 0.0)) for name in result.sources},
-        "latency": ledger_json(result.latency),
+        "latency": result.latency.told(),
         "times_real_time": round(len(samples) / rate / took_s, 2),
         "levels_db": {name: level_db(what) for name, what in heard.items()},
         "counters": {name: getattr(result.counters, name) for name in result.counters.__slots__},

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any, Protocol
 
+from streamsep.audio.device_latency import whole_way
+from streamsep.audio.devices import Device
 from streamsep.audio.tallies import Times
 from streamsep.child import Child, message
 from streamsep.errors import DeviceError, StreamsepError
@@ -108,6 +110,7 @@ class Session:
         self._tell, self._look, self._start = tell, look, start
         self._sound: Sound | None = None
         self._reports: list[dict[str, Any]] = []
+        self._device_terms: dict[str, float] = {}
         self._playing = self._stopping = False
         self._failures = 0
         self._next_s = self._started_s = self._heard_s = 0.0
@@ -171,9 +174,12 @@ class Session:
                 self.reconnections += 1
                 self._tell(f"{answer['opened']['input']} → {answer['opened']['output']}: the sound is back")
             self.opened, self._playing = answer["opened"], True
-            self.plan = replace(self.plan, part=self.plan.part + 1)
+            self._device_terms = self.opened["device_terms"]
+            source, sink = (Device(**facts) for facts in self.opened["devices"])
+            self.plan = replace(self.plan, known=(source, sink), part=self.plan.part + 1)
         elif "end" in answer:
             self._reports.append(answer["end"])
+            self._device_terms = answer["end"]["device_terms"]
             self.close()
             self.finished = True
         elif "gone" in answer:
@@ -211,11 +217,9 @@ class Session:
 
     @property
     def ledger(self) -> Ledger:
-        """How late the output is, by its terms, those of the devices as they say them."""
+        """How late the output is, by its terms, those of the devices as they were last asked for."""
         assert self.opened is not None
-        rate, device_ms = self.opened["rate"], self.opened["device_ms"]
-        devices = {f"{side} device": rate * device_ms[side] / 1000 for side in ("input", "output")}
-        return Ledger(rate, {**self.opened["latency"]["terms"], **devices})
+        return whole_way(Ledger(self.opened["rate"], self.opened["latency"]["terms"]), self._device_terms)
 
     def summary(self) -> dict[str, Any]:
         """Everything counted by every process so far, ready for JSON. Raises DeviceError when none has played."""
@@ -242,7 +246,7 @@ class Session:
             "heard": last and last["heard"],
             "rate": opened["rate"],
             "channels": opened["channels"],
-            "latency": {"samples": self.ledger.samples, "ms": round(self.ledger.ms, 4), "terms": self.ledger.terms},
+            "latency": self.ledger.told(),
             "fault": next((report["fault"] for report in reports if report["fault"]), None),
             "switches": counters.get("switches", 0),
             "decisions": self.decisions,

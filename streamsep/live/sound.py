@@ -25,6 +25,8 @@ import streamsep
 from streamsep.assembly import build
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
+from streamsep.audio.device_latency import best_block, device_terms
+from streamsep.audio.devices import Device
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
@@ -52,8 +54,10 @@ class SoundPlan:
     """What is to be played, and how. It is pickled."""
 
     settings: Settings
+    api: str | None = None  # a part of the name of the devices' host API; None: any
     source: str | None = None  # devices: a part of the name, or the number; None: the default one
     sink: str | None = None
+    known: tuple[Device, Device] | None = None  # what these were to a process before: they are waited for
     channels: int | None = None  # None: at most two
     block: int = 0  # samples; 0: as the device likes
     rate: int | None = None  # Hz; None: the output device's
@@ -110,7 +114,7 @@ def _listen(lifeline: int, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
 
 def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """From the first sample to the last. Raises StreamsepError when it cannot begin."""
-    microphone, ears = devices.find(plan.source, "input"), devices.find(plan.sink, "output")
+    microphone, ears = find_devices(plan)
     channels = plan.channels or min(2, microphone.inputs, ears.outputs)
     recorder: Recorder | None = None
 
@@ -132,19 +136,25 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
         callback = Callback(engine)
-        stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
-        used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_ms": stream.latency_ms}
+        block = best_block(microphone, ears, plan.block)
+        stream = open_stream(callback, microphone, ears, engine.rate, channels, block)
+
+        def on_the_way() -> dict[str, float]:
+            return device_terms(microphone, ears, engine.rate, block, stream.latency_ms) | stream.terms
+
+        used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_terms": on_the_way()}
         recorder = _record(plan, engine, bank, used, speaker)
         if recorder is not None:
             callback.tape = ending.enter_context(recorder).tape
         speaker.say(
             opened={
                 **used,
+                "devices": [asdict(microphone), asdict(ears)],
                 "rate": engine.rate,
                 "channels": channels,
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
-                "latency": {"samples": engine.latency.samples, "terms": {**engine.latency.terms, **stream.terms}},
+                "latency": {"samples": engine.latency.samples, "terms": dict(engine.latency.terms)},
                 "watched": guardian is not None,
             }
         )
@@ -153,13 +163,22 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
             stream.start()
             gone = player.run(stream, speaker, asked)
             if gone is None:
+                terms = on_the_way()  # as the wires are in the end
                 stream.stop()
         ending.close()
         report = player.report()
     if gone is None:
-        speaker.say(end=report)
+        speaker.say(end=report | {"device_terms": terms})
     else:
         speaker.say(gone=gone, report=report)
+
+
+def find_devices(plan: SoundPlan) -> tuple[Device, Device]:
+    """Microphone and ears. Raises DeviceError."""
+    if plan.known is not None:
+        microphone, ears = plan.known
+        return devices.refind(microphone, "input"), devices.refind(ears, "output")
+    return devices.find(plan.source, "input", plan.api), devices.find(plan.sink, "output", plan.api)
 
 
 def _record(

@@ -1,6 +1,7 @@
 """The latency ledger: how late the output is, by its terms."""
 
 from dataclasses import dataclass
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -27,3 +28,8 @@ class Ledger:
     def ms(self) -> float:
         """The same in milliseconds."""
         return 1000 * self.seconds
+
+    def told(self) -> dict[str, Any]:
+        """Ready for JSON: the sum and the terms, both in samples and in ms."""
+        terms_ms = {term: round(1000 * samples / self.rate, 4) for term, samples in self.terms.items()}
+        return {"samples": self.samples, "ms": round(self.ms, 4), "terms": dict(self.terms), "terms_ms": terms_ms}

@@ -2,8 +2,8 @@
 than the output's clock says, so that the ring stays as full as it was.
 
 Two clocks of the same nominal rate differ by up to some hundred parts in a million: by several blocks in a minute.
-What waits is counted in whole blocks, a saw tooth as high as a block, whose beat may last a minute. So both sides give
-the time of their calls, and the input's count is carried on from its last call to the moment of the output's.
+What waits is counted in whole blocks, a saw tooth as high as a block, whose beat may last a minute. So both sides
+give the time of their calls, and the input's count is carried on from its last call to the moment of the output's.
 """
 
 from dataclasses import dataclass

@@ -1,0 +1,134 @@
+"""The examination, part by part, in an order in which nothing disturbs what comes after it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamsep.assembly import build
+from streamsep.audio import devices as audio
+from streamsep.audio.callback import Processor
+from streamsep.audio.devices import Device
+from streamsep.audio.jack import API, jack, own_client
+from streamsep.config import Settings
+from streamsep.doctor import findings, machine, sound_findings
+from streamsep.doctor.callbacks import Callbacks, watch
+from streamsep.doctor.findings import Finding
+from streamsep.errors import DeviceError
+
+BLOCKS = (32, 64, 128, 256, 512, 1024)  # samples
+TRIED_SHARE = 0.6  # of the time that one measurement takes, for each of them
+STAT = Path("/proc/stat")
+
+
+@dataclass
+class Report:
+    """Everything found, in the order of the examination."""
+
+    findings: list[Finding] = field(default_factory=list)
+    callbacks: dict[str, Callbacks] = field(default_factory=dict)  # by what ran in them
+    blocks: dict[int, bool] = field(default_factory=dict)  # tried: whether they were safe
+
+    @property
+    def smallest_safe_block(self) -> int | None:
+        """Samples; None: none of those tried."""
+        return min((block for block, safe in self.blocks.items() if safe), default=None)
+
+
+@dataclass(frozen=True)
+class Patient:
+    """What to examine: None for a device or a number means what live sound would take."""
+
+    settings: Settings
+    api: str | None = None
+    source: str | None = None
+    sink: str | None = None
+    channels: int | None = None
+    block: int = 0
+    rate: int | None = None
+
+
+def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> Report:
+    """seconds: of each of the two long measurements. tell: called with a sentence on what is being done.
+
+    Raises ConfigError and ModelError for settings that cannot be, nothing for what the machine cannot do."""
+    report = Report()
+    report.findings += machine.machine_findings()
+    report.findings += sound_system()
+    try:
+        microphone = audio.find(patient.source, "input", patient.api)
+        ears = audio.find(patient.sink, "output", patient.api)
+    except DeviceError as error:
+        nothing = Finding("callbacks", "unknown", f"nothing to measure with: {error}", "streamsep devices")
+        report.findings.append(nothing)
+        return report
+    channels = patient.channels or min(2, microphone.inputs, ears.outputs)
+    rate = patient.rate or ears.rate
+
+    def seen(engine: Processor | None, block: int, seconds: float) -> Callbacks:
+        return watch(engine, microphone, ears, rate, channels, block, seconds)
+
+    before = machine.read(STAT)
+    try:
+        tell(f"Callbacks of {ears.name} without a model, {seconds:g} s.")
+        add(report, "no model", seen(None, patient.block, seconds))
+        with build(patient.settings, rate, channels)[0] as engine:
+            tell(f"Callbacks with the bank, {seconds:g} s.")
+            add(report, "the bank", seen(engine, patient.block, seconds))
+            if before is not None and (after := machine.read(STAT)) and (stolen := findings.stolen(before, after)):
+                report.findings.append(stolen)
+            report.blocks |= try_blocks(lambda block: seen(engine, block, TRIED_SHARE * seconds), ears, tell)
+    except DeviceError as error:
+        report.findings.append(Finding("callbacks", "bad", str(error), "streamsep devices   # and choose others"))
+    else:
+        report.findings.append(sound_findings.smallest(report.blocks))
+    return report
+
+
+def add(report: Report, what: str, seen: Callbacks) -> None:
+    """A measurement, and what is to be thought of it."""
+    report.callbacks[what] = seen
+    report.findings.append(sound_findings.regularity(what, seen))
+
+
+def sound_system() -> list[Finding]:
+    """PortAudio and the sound servers."""
+    try:
+        (version, apis), found = audio.portaudio_says(), audio.devices()
+    except DeviceError:
+        return [sound_findings.library(None, [], [])]
+    heard: list[Finding | None] = [sound_findings.library(version, found, apis)]
+    with jack() as server:
+        if server is not None:
+            heard.append(sound_findings.jack_server(server.period, server.rate, server.realtime))
+    heard.append(sound_findings.pipewire(machine.pipewire_settings(), machine.pipewire_runs(), API in apis))
+    return [finding for finding in heard if finding is not None]
+
+
+def try_blocks(
+    seen: Callable[[int], Callbacks], sink: Device, tell: Callable[[str], object]
+) -> Iterator[tuple[int, bool]]:
+    """Blocks, from short to long, up to the first that is safe. With JACK the blocks are the server's: its period is
+    changed for each and set back in the end, if nobody else uses it; otherwise only its own period is tried."""
+    if sink.api != API:
+        for block in BLOCKS:
+            tell(f"Blocks of {block} samples.")
+            safe = seen(block).safe
+            yield block, safe
+            if safe:
+                return
+        return
+    with jack() as server:
+        if server is None:
+            return
+        own, alone = server.period, server.clients() <= {own_client()}
+        try:
+            for period in BLOCKS if alone else (own,):
+                if not alone or server.set_period(period):
+                    tell(f"Periods of {period} samples.")
+                    safe = seen(0).safe
+                    yield period, safe
+                    if safe:
+                        return
+        finally:
+            if server.period != own:
+                server.set_period(own)
