@@ -15,6 +15,7 @@ from small_bank import make_bank
 
 from streamsep.audio.probe import make_probe
 from streamsep.audio.round_trip import Prober, RoundTrip
+from streamsep.realtime.journal import Journal
 from streamsep.realtime.ledger import Ledger
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
@@ -24,7 +25,7 @@ RATE = 8000
 class Straight:
     """An engine that is a delay."""
 
-    rate, channels = RATE, 2
+    rate, channels, journal = RATE, 2, Journal()
 
     def __init__(self, delay):
         self._waiting = np.zeros((delay, 2), np.float32)

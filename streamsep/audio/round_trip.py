@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsep.arrays import Array, Block
-from streamsep.audio.callback import START_FADE_S, Callback, Processor
+from streamsep.audio.callback import Callback, Processor
 from streamsep.audio.device_latency import best_block, device_terms, whole_way
 from streamsep.audio.devices import Device, abandoned_on_error
 from streamsep.audio.jack import API, jack, own_client
@@ -16,6 +16,7 @@ from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.probe import Echo, find, make_probe
 from streamsep.errors import DeviceError
 from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.edges import START_FADE_S
 from streamsep.realtime.ledger import Ledger
 
 EVERY_S = 1.0  # between two probes; what comes back later than that is taken for the echo of the next
@@ -35,7 +36,7 @@ class Prober:
 
     def __init__(self, engine: Processor, probe: Array, seconds: float) -> None:
         """probe: (samples,), shorter than EVERY_S. seconds: enough for one; 4 are enough for two."""
-        self.rate, self.channels = engine.rate, engine.channels
+        self.rate, self.channels, self.journal = engine.rate, engine.channels, engine.journal
         first, every, total = (round(length_s * self.rate) for length_s in (FIRST_S, EVERY_S, seconds))
         self._starts = range(first, total - every - len(probe) + 1, every)
         self._engine, self._probe = engine, probe

@@ -6,13 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamsep.arrays import Array, Block
-from streamsep.audio.callback import START_FADE_S, Callback, Processor
+from streamsep.audio.callback import Callback, Processor
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device, abandoned_on_error
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.bench.stimulus import lively_noise
 from streamsep.errors import DeviceError
 from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.edges import START_FADE_S
+from streamsep.realtime.journal import Journal
 
 SHORTEST_BLOCK = 16  # samples, on average: so many times are kept
 POLL_S = 0.02
@@ -25,7 +27,7 @@ class Watched:
 
     def __init__(self, engine: Processor | None, rate: int, channels: int, seconds: float) -> None:
         """engine: None for nothing at all."""
-        self.rate, self.channels = rate, channels
+        self.rate, self.channels, self.journal = rate, channels, Journal()
         room = round(seconds * rate / SHORTEST_BLOCK) + 1
         self.began_s, self.ended_s, self.frames = np.zeros(room), np.zeros(room), np.zeros(room)
         self.calls = 0
