@@ -109,7 +109,8 @@ class Watch:
 
     def __call__(self, share: float) -> None:
         """From 0 to 1."""
-        if share == 0:  # the models are loaded
+        if share == 0:  # the models are loaded, and no error is to be expected any more
+            self._bar.start()
             self._began_s = time.perf_counter()
         self.took_s = time.perf_counter() - self._began_s
         self._bar.update(self._task, completed=share)
@@ -122,8 +123,12 @@ def watched(name: str) -> Iterator[Watch]:
         TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn(), TimeRemainingColumn(),
         console=remarks, transient=True, disable=not remarks.is_terminal,
     )  # fmt: skip
-    with bar:
-        yield Watch(bar, name)
+    watch = Watch(bar, name)
+    try:
+        yield watch
+    finally:
+        if watch.took_s:
+            bar.stop()
 
 
 def afresh(sound: Path, settings: "Settings", watch: Watch) -> Done:
