@@ -14,6 +14,7 @@ from streamsep.audio.devices import Device, abandoned_on_error
 from streamsep.audio.jack import API, jack, own_client
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.probe import Echo, find, make_probe
+from streamsep.audio.two_devices import open_stream
 from streamsep.errors import DeviceError
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.edges import START_FADE_S
@@ -135,12 +136,12 @@ def measure(
     prober = Prober(engine, make_probe(engine.rate, level_dbfs), seconds)
     callback = Callback(prober)
     with abandoned_on_error():
-        stream = Stream(callback, source, sink, engine.rate, engine.channels, block)
+        stream = open_stream(callback, source, sink, engine.rate, engine.channels, block)
         with collector_frozen(), running(stream):
             if loop:
                 lead_back()
             wait(stream, callback, prober)
-            terms = device_terms(source, sink, engine.rate, block, stream.latency_ms)
+            terms = device_terms(source, sink, engine.rate, block, stream.latency_ms) | stream.terms
     if callback.first_fault is not None:
         raise callback.first_fault
     echoes = prober.echoes()

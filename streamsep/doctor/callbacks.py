@@ -9,7 +9,8 @@ from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device, abandoned_on_error
-from streamsep.audio.live import Stream, collector_frozen
+from streamsep.audio.live import collector_frozen
+from streamsep.audio.two_devices import open_stream
 from streamsep.bench.stimulus import lively_noise
 from streamsep.errors import DeviceError
 from streamsep.realtime.contract import audio_thread
@@ -112,7 +113,7 @@ def watch(
     watched = Watched(engine, rate, channels, seconds + START_FADE_S + 1.0)
     callback = Callback(watched)
     with abandoned_on_error():
-        stream = Stream(callback, source, sink, rate, channels, best_block(source, sink, block))
+        stream = open_stream(callback, source, sink, rate, channels, best_block(source, sink, block))
         with collector_frozen():
             stream.start()
             try:
