@@ -16,6 +16,7 @@ from streamsep.audio.two_devices import TwoDevices
 from streamsep.realtime.journal import Journal
 
 RATE, CHANNELS, HZ = 48_000, 2, 440.0
+PIECE = 2400  # samples of the sound that are judged at a time
 PACE = 2 * np.pi * HZ / RATE
 
 
@@ -63,15 +64,18 @@ def main(seconds: float, block: int) -> None:
     alive = stream.alive
     stream.stop()
     heard = np.concatenate(engine.heard)[:, 0].astype(float)
-    half = len(heard) // 2
-    times = np.arange(half, len(heard) - RATE // 2)
-    waves = np.stack([np.sin(PACE * times), np.cos(PACE * times)], axis=1)
-    found, *_ = np.linalg.lstsq(waves, heard[half : half + len(times)], rcond=None)
+    waves = np.stack([np.sin(PACE * np.arange(PIECE)), np.cos(PACE * np.arange(PIECE))], axis=1)
+    levels, rests = [], []
+    for at in range(0, len(heard) - PIECE, PIECE):
+        piece = heard[at : at + PIECE]
+        found, *_ = np.linalg.lstsq(waves, piece, rcond=None)
+        levels.append(float(np.hypot(*found)))
+        rests.append(float(np.std(piece - waves @ found)))
     report = callback.report()
     told = {name: report[name] for name in ("callbacks", "faults", "underruns", "overruns")}
     result = {
-        "level": float(np.hypot(*found)),
-        "rest": float(np.std(heard[half : half + len(times)] - waves @ found)),
+        "levels": levels,
+        "rests": rests,
         "alive": alive,
         "closed": not stream.alive,
         "silent": callback.silent,
