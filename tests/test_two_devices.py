@@ -12,7 +12,7 @@ from jack_server import jack_server
 
 from streamsep.audio import two_devices
 from streamsep.audio.devices import Device
-from streamsep.audio.two_devices import JACK, one_clock
+from streamsep.audio.two_devices import one_clock
 
 LIMIT_S = 120
 CARD = Device(0, "card", "ALSA", 2, 2, 48_000, True, True)
@@ -24,8 +24,8 @@ CARD = Device(0, "card", "ALSA", 2, 2, 48_000, True, True)
         (CARD, CARD, True),
         (CARD, replace(CARD, index=1, name="headphones"), False),
         (CARD, replace(CARD, index=1), False),
-        (replace(CARD, api=JACK), replace(CARD, api=JACK, index=1), True),
-        (replace(CARD, api=JACK), replace(CARD, index=1), False),
+        (replace(CARD, api=API), replace(CARD, api=API, index=1), True),
+        (replace(CARD, api=API), replace(CARD, index=1), False),
     ],
 )
 def test_one_device_and_any_two_of_jack_have_one_clock(source: Device, sink: Device, one: bool) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 from streamsep.arrays import Block
 from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.devices import Device
+from streamsep.audio.jack import API
 from streamsep.audio.live import CLOSE_LIMIT_S, Stream
 from streamsep.errors import DeviceError
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.two_clocks import MARGIN_S, Stairs, TwoClocks
 
-JACK = "JACK Audio Connection Kit"  # PortAudio's name of it
 TERM = "input ring"  # of latency
 SURVEYS = 3  # looks at how the devices call; the calmest counts, so that one hiccup is not for ever
 SURVEY_S = 0.25
@@ -27,7 +27,7 @@ def one_clock(source: Device, sink: Device) -> bool:
 
     Two devices that happen to share a clock are treated as if they did not; it costs some delay and nothing else.
     """
-    return source.index == sink.index or source.api == sink.api == JACK
+    return source.index == sink.index or source.api == sink.api == API
 
 
 def open_stream(callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int) -> Stream:

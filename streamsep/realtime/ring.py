@@ -6,7 +6,7 @@ moves `_written`, the reader alone moves `_read`, both only ever grow, and neith
 
 import numpy as np
 
-from streamsep.arrays import Array, Samples
+from streamsep.arrays import Array
 from streamsep.realtime.contract import audio_thread
 
 
@@ -25,8 +25,8 @@ class Ring:
         return self._written - self._read
 
     @audio_thread
-    def write(self, samples: Samples) -> bool:
-        """Append (lanes, samples); False, and nothing is written, when there is no room. The writer's."""
+    def write(self, samples: Array) -> bool:
+        """Append (lanes, samples), of any float type; False, and nothing done, if there is no room. The writer's."""
         count = samples.shape[1]
         if count > self._capacity - self.filled:
             return False
