@@ -7,13 +7,13 @@ brought up to the device's rate and limited; rings hold what is ready until the 
 
 import numpy as np
 
-from streamsep.arrays import Array, Masks, Samples, Spectrum
+from streamsep.arrays import Array, Samples, Spectrum
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.limiter import Limiter
 from streamsep.realtime.masking import apply
 from streamsep.realtime.resample import HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
-from streamsep.realtime.stft import FrontEnd, Synthesis
+from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
 
 
 class WindowPath:
@@ -22,12 +22,23 @@ class WindowPath:
     Audio side: everything but `reset`. `terms`: its part of the latency ledger, in device samples."""
 
     def __init__(
-        self, front: FrontEnd, schedule: HopSchedule, channels: int, slots: int, look_ahead: int, limiter: Limiter
+        self,
+        front: FrontEnd,
+        heard: FrontEnd,
+        schedule: HopSchedule,
+        channels: int,
+        slots: int,
+        look_ahead: int,
+        limiter: Limiter,
     ) -> None:
-        """look_ahead: hops by which masks are later than their spectrum. limiter: of what is heard, at the device's
-        rate; the last thing it passes."""
-        hop, lengths = front.hop, (front.window, front.synthesis_window, front.hop)
+        """front: what the models see. heard: the same, or with a shorter synthesis window; the schedule is of its
+        hops. look_ahead: steps of the models by which masks are later than their spectrum. limiter: of what is heard,
+        at the device's rate; the last thing it passes."""
+        hop, lengths = heard.hop, (heard.window, heard.synthesis_window, heard.hop)
         lanes, longest = slots * channels, schedule.longest
+        look_ahead *= front.hop // hop
+        # Another synthesis window needs another taper before it: the models see theirs, the listener hears this one.
+        self._analysis = None if heard == front else Analysis(channels, *lengths)
         self._channels = channels
         self._past = np.zeros((look_ahead, channels, front.bins), np.complex128)
         self._past_clean = [True] * look_ahead
@@ -36,12 +47,13 @@ class WindowPath:
         self._full_synthesis = Synthesis(channels + lanes, *lengths)  # what is heard, then every source
         self.synthesis = self._full_synthesis.first(channels)
         self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
-        self._ones = np.ones(front.bins)
+        self._total = self._ones = np.ones(front.bins)
         self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
         for sources in range(1, slots + 1):
             self._dry_masks[sources, :sources] = 1 / sources
+        self._masks, self._sources = self._dry_masks[0], 0
 
-        ticks = (front.synthesis_window - hop + look_ahead * hop) * schedule.down
+        ticks = (heard.synthesis_window - hop + look_ahead * hop) * schedule.down
         self._up: Upsampler | None = None
         self._source_up: Upsampler | None = None
         filter_ticks = 0
@@ -58,7 +70,7 @@ class WindowPath:
         self._separating = False
         self.terms = {
             "gathering a hop": longest,
-            "window": (front.synthesis_window - hop) * schedule.down / schedule.up,
+            "window": (heard.synthesis_window - hop) * schedule.down / schedule.up,
             "look-ahead": look_ahead * hop * schedule.down / schedule.up,
             "resampler": filter_ticks / schedule.up,
         }
@@ -80,13 +92,20 @@ class WindowPath:
         self._sources_ready.read(out)
 
     @audio_thread
-    def process(self, spectrum: Spectrum, total: Array, masks: Masks, sources: int, clean: bool) -> None:
-        """A hop is complete: (channels, bins); (bins,) and (slots, bins) of the frame `look_ahead` hops ago. sources:
-        how many of the slots there are now. A hop that was not clean is heard as it is."""
+    def take(self, total: Array, masks: Array, sources: int) -> None:
+        """What to apply until the next step of the models: (bins,) to what is heard, (slots, bins) to the sources,
+        of which there are `sources` now. The arrays stay the caller's."""
+        self._total, self._masks, self._sources = total, masks, sources
+
+    @audio_thread
+    def process(self, samples: Samples, spectrum: Spectrum, clean: bool) -> None:
+        """A hop is complete: (channels, hop), and the newest spectrum that the models see, (channels, bins). A hop
+        that was not clean is heard as it is."""
+        if self._analysis is not None:
+            spectrum = self._analysis.process(samples)
         if len(self._past):
             spectrum, clean = self._frame_of_masks(spectrum, clean)
-        if not clean:
-            total, masks = self._ones, self._dry_masks[sources]
+        total, masks = (self._total, self._masks) if clean else (self._ones, self._dry_masks[self._sources])
         apply(spectrum, total, self.synthesis.masked)
         if self._separating:
             for slot, into in enumerate(self._source_spectra):
@@ -117,10 +136,9 @@ class WindowPath:
 
     def reset(self) -> None:
         """As new."""
-        self._full_synthesis.reset()
-        for up in (self._up, self._source_up):
-            if up is not None:
-                up.reset()
+        for part in (self._analysis, self._full_synthesis, self._up, self._source_up):
+            if part is not None:
+                part.reset()
         self._past.fill(0)
         self._past_clean = [True] * len(self._past)
         self._past_at = 0
