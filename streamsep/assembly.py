@@ -116,6 +116,7 @@ def make_engine(
         fade_ms=settings.fade_ms,
         warm_up_ms=settings.warm_up_ms,
         gain_ramp_ms=settings.gain_ramp_ms,
+        full_band=settings.full_band,
         **settings.limiter.model_dump(),
         **settings.latency.model_dump(),
     )

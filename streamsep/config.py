@@ -85,6 +85,7 @@ class Settings(Section):
     fade_ms: float = Field(100.0, ge=20, le=1000)
     warm_up_ms: float = Field(500.0, ge=0, le=5000)
     gain_ramp_ms: float = Field(20.0, ge=0, le=1000)
+    full_band: bool = True
     limiter: LimiterSettings = LimiterSettings()
     latency: LatencySettings = LatencySettings()
     models: ModelSettings = ModelSettings()

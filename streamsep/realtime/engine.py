@@ -44,6 +44,7 @@ class EngineOptions:
     look_ahead_ms: float = 0.0
     true_peak: bool = False
     synthesis_ms: float | None = None  # None: as the models were trained
+    full_band: bool = True
 
 
 class Engine:
@@ -129,7 +130,9 @@ class Engine:
         self._limiter = Limiter(
             channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
         )
-        self._path = WindowPath(front, heard, self._schedule, channels, slots, look_ahead, self._limiter)
+        self._path = WindowPath(
+            front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
+        )
         self._slots = slots
         self._grow(USUAL_BLOCK)
 
@@ -233,7 +236,7 @@ class Engine:
             self._spectrum = self._analysis.process(self._step)
             self._hand_over.process(self._spectrum, self._step, self._dry_fade.finished)
             self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
-        self._path.process(samples, self._spectrum, self._clean)
+        self._path.process(gathered, samples, self._spectrum, self._clean)
         self.counters.hops += 1
         self.counters.non_finite_hops += not self._clean
         self.counters.limited_hops = self._limiter.limited
