@@ -116,7 +116,9 @@ def make_engine(
         fade_ms=settings.fade_ms,
         warm_up_ms=settings.warm_up_ms,
         gain_ramp_ms=settings.gain_ramp_ms,
+        full_band=settings.full_band,
         **settings.limiter.model_dump(),
+        **settings.latency.model_dump(),
     )
     return Engine(bank.separators(), bank.front_end, options, first or settings.domain, rate, channels, monitor)
 

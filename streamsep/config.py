@@ -34,6 +34,12 @@ class LimiterSettings(Section):
     true_peak: bool = False
 
 
+class LatencySettings(Section):
+    """How late the sound is, and what that costs."""
+
+    synthesis_ms: Literal[8, 4, 2] | None = None
+
+
 class ModelSettings(Section):
     """Which models."""
 
@@ -79,7 +85,9 @@ class Settings(Section):
     fade_ms: float = Field(100.0, ge=20, le=1000)
     warm_up_ms: float = Field(500.0, ge=0, le=5000)
     gain_ramp_ms: float = Field(20.0, ge=0, le=1000)
+    full_band: bool = True
     limiter: LimiterSettings = LimiterSettings()
+    latency: LatencySettings = LatencySettings()
     models: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
 

@@ -29,6 +29,13 @@ def front_ends(draw: st.DrawFn) -> FrontEnd:
     return FrontEnd(16_000, window, synthesis, hop)
 
 
+def synthesis_ms(front: FrontEnd) -> st.SearchStrategy[float | None]:
+    """Lengths of the synthesis window that these models can be heard with: their own, or a shorter one."""
+    hops = [hop for hop in range(4, front.hop + 1) if front.hop % hop == 0 and 2 * hop < front.synthesis_window]
+    shorter = [2000 * hop / front.sample_rate for hop in hops]
+    return st.sampled_from([None, *shorter])
+
+
 @st.composite
 def partitions(draw: st.DrawFn, count: int) -> list[int]:
     """Sizes of blocks that make up `count` samples: all alike, or each another one, some of them empty."""

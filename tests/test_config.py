@@ -220,6 +220,7 @@ def test_a_value_out_of_its_range_is_refused_with_key_and_value(data: st.DataObj
             {"limiter": {"true_peak": "perhaps"}},
             r"limiter\.true_peak: Input should be a valid boolean.*got 'perhaps'",
         ),
+        ({"latency": {"synthesis_ms": 6}}, r"latency\.synthesis_ms: Input should be 8, 4 or 2, got 6"),
         ({"models": {"precision": "fp16"}}, r"models\.precision: Input should be 'int8' or 'fp32', got 'fp16'"),
     ],
 )

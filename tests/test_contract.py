@@ -9,7 +9,7 @@ from contract import SHIPPED, SUBJECTS, laws_of, spread, steps, subject, verdict
 from fakes import FRONT, Leaky, LeakySequence, PassThrough, make_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import channel_counts, front_ends, gains_db, noise, partitions, rates, seeds
+from strategies import channel_counts, front_ends, gains_db, noise, partitions, rates, seeds, synthesis_ms
 
 from streamsep.arrays import Array, Masks, Samples, Spectrum, State
 from streamsep.models import laws
@@ -202,8 +202,10 @@ def test_a_sound_is_the_same_in_any_pieces(
     sound = noise(data.draw(seeds), min(9000, 200 * front.hop), channels, peak=2.0)  # the limiter works too
     settings_db = dict(zip(("talker-1", "talker-2", "event"), gains, strict=False))
 
+    options = {"gains_db": settings_db, "synthesis_ms": data.draw(synthesis_ms(front))}
+
     def make() -> Engine:
-        return make_engine(Leaky(front), front_end=front, rate=rate, channels=channels, gains_db=settings_db)
+        return make_engine(Leaky(front), front_end=front, rate=rate, channels=channels, **options)
 
     whole_and_pieces(make, sound, data.draw(partitions(len(sound))))
 
@@ -218,26 +220,31 @@ def test_a_shipped_model_sounds_the_same_in_any_pieces_at_any_rate(
     assert isinstance(it, Subject)
     roles = it.make().sources
     sound = noise(data.draw(seeds), 9000, channels)
+    options = {"gains_db": {roles[0]: 0, roles[1]: -30}, "synthesis_ms": data.draw(synthesis_ms(it.front_end))}
 
     def make() -> Engine:
-        return make_engine(
-            it.make(), front_end=it.front_end, rate=rate, channels=channels, gains_db={roles[0]: 0, roles[1]: -30}
-        )
+        return make_engine(it.make(), front_end=it.front_end, rate=rate, channels=channels, **options)
 
     whole_and_pieces(make, sound, data.draw(partitions(len(sound))))
 
 
 @settings(max_examples=40, deadline=None)
 @given(
-    rate=rates, front=front_ends(), seed=seeds, look_ahead=st.integers(0, 4), limiter_ms=st.sampled_from([0.0, 2.5])
+    data=st.data(),
+    rate=rates,
+    front=front_ends(),
+    seed=seeds,
+    look_ahead=st.integers(0, 4),
+    limiter_ms=st.sampled_from([0.0, 2.5]),
 )
 def test_the_delay_is_the_ledgers_at_any_rate(
-    rate: int, front: FrontEnd, seed: int, look_ahead: int, limiter_ms: float
+    data: st.DataObject, rate: int, front: FrontEnd, seed: int, look_ahead: int, limiter_ms: float
 ) -> None:
     sound = noise(seed, 150 * front.hop * rate // front.sample_rate)
+    options = {"look_ahead_ms": limiter_ms, "synthesis_ms": data.draw(synthesis_ms(front))}
     for gains in ({}, {"talker-2": -20, "event": -40}):
         separator = Leaky(front, look_ahead)
-        engine = make_engine(separator, front_end=front, rate=rate, gains_db=gains, look_ahead_ms=limiter_ms)
+        engine = make_engine(separator, front_end=front, rate=rate, gains_db=gains, **options)
         heard, _ = hear(engine, sound)
         late = engine.latency.samples
         assert sum(engine.latency.terms.values()) == pytest.approx(late, abs=1e-9)
@@ -246,10 +253,20 @@ def test_the_delay_is_the_ledgers_at_any_rate(
 
 
 @settings(max_examples=40, deadline=None)
-@given(rate=rates, channels=channel_counts, seed=seeds, used=st.integers(0, 5000), bypassed=st.booleans())
-def test_an_engine_that_is_reset_is_as_new(rate: int, channels: int, seed: int, used: int, bypassed: bool) -> None:
+@given(
+    rate=rates,
+    channels=channel_counts,
+    seed=seeds,
+    used=st.integers(0, 5000),
+    bypassed=st.booleans(),
+    window_ms=st.sampled_from([None, 4, 2]),
+)
+def test_an_engine_that_is_reset_is_as_new(
+    rate: int, channels: int, seed: int, used: int, bypassed: bool, window_ms: float | None
+) -> None:
     sound = noise(seed, 6000, channels)
     options = {"rate": rate, "channels": channels, "gains_db": {"talker-2": -20, "event": -40}}
+    options["synthesis_ms"] = window_ms
     engine, new = (make_engine(Leaky(), Leaky(look_ahead=4), warm_up_ms=20.0, **options) for _ in range(2))
     engine.select("b")
     engine.bypass(True)
@@ -269,10 +286,13 @@ def test_an_engine_that_is_reset_is_as_new(rate: int, channels: int, seed: int, 
 
 
 @settings(max_examples=40, deadline=None)
-@given(rate=rates, channels=channel_counts, front=front_ends(), seed=seeds)
-def test_the_sources_add_up_to_what_equal_gains_give(rate: int, channels: int, front: FrontEnd, seed: int) -> None:
+@given(data=st.data(), rate=rates, channels=channel_counts, front=front_ends(), seed=seeds)
+def test_the_sources_add_up_to_what_equal_gains_give(
+    data: st.DataObject, rate: int, channels: int, front: FrontEnd, seed: int
+) -> None:
     sound = noise(seed, 200 * front.hop, channels, peak=0.3)
-    engine = make_engine(Leaky(front), front_end=front, rate=rate, channels=channels)
+    shorter = data.draw(synthesis_ms(front))
+    engine = make_engine(Leaky(front), front_end=front, rate=rate, channels=channels, synthesis_ms=shorter)
     heard, sources = hear(engine, sound)
     np.testing.assert_allclose(sources.sum(0), heard, atol=1e-6)
     assert min(np.abs(source).max() for source in sources) > 0.001

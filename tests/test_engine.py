@@ -20,23 +20,30 @@ from streamsep.realtime.masking import linear
 from streamsep.realtime.stft import FrontEnd
 
 HOP = FRONT.hop
-LENGTHS = FRONT.window, FRONT.synthesis_window, FRONT.hop
 APART = {"talker-1": 0.0, "talker-2": -20.0, "event": -60.0}
 
 
 # ------------------------------------------------------------------------------------------------------- the masks
 
 
-@settings(max_examples=30, deadline=None)
+def through_steps(front: FrontEnd, lanes: Array, masks: Array) -> Array:
+    """`through`, with the mask of the newest complete step of the models in every hop."""
+    steps = FRONT.hop // front.hop
+    held = np.repeat(np.concatenate([masks[:1], masks]), steps, 0)[1:]
+    return through((front.window, front.synthesis_window, front.hop), lanes, held[: lanes.shape[1] // front.hop])
+
+
+@pytest.mark.parametrize("synthesis_ms", [None, 4, 2])
+@settings(max_examples=15, deadline=None)
 @given(seed=seeds, channels=channel_counts, look_ahead=st.integers(0, 4), gains=st.lists(gains_db, min_size=3))
 def test_what_is_heard_is_the_weighted_masks_on_the_frames_they_were_made_for(
-    seed: int, channels: int, look_ahead: int, gains: list[float]
+    synthesis_ms: float | None, seed: int, channels: int, look_ahead: int, gains: list[float]
 ) -> None:
     sound = noise(seed, 50 * HOP, channels, peak=0.05)
+    front = FRONT.shortened(synthesis_ms)
     separator = Recorder(Leaky(look_ahead=look_ahead))
-    engine = make_engine(
-        separator, channels=channels, gains_db=dict(zip(APART, gains, strict=False)), dry_floor_db=-40.0
-    )
+    options = {"gains_db": dict(zip(APART, gains, strict=False)), "dry_floor_db": -40.0, "synthesis_ms": synthesis_ms}
+    engine = make_engine(separator, channels=channels, **options)
     heard, sources = hear(engine, sound)
     lanes = np.atleast_2d(sound.T.astype(np.float64))
     masks = np.stack(separator.masks)[look_ahead:]  # the first ones belong to frames before the sound
@@ -44,14 +51,14 @@ def test_what_is_heard_is_the_weighted_masks_on_the_frames_they_were_made_for(
     assert masks.std(axis=0).mean() > 0.05
 
     def expected(mask: Array) -> Array:
-        return through(LENGTHS, lanes[:, : len(mask) * HOP], mask)[:, : (48 - look_ahead) * HOP]
+        return through_steps(front, lanes[:, : len(mask) * HOP], mask)[:, HOP : (48 - look_ahead) * HOP]
 
-    start = (look_ahead + 1) * HOP
+    late = (look_ahead * HOP + front.hop) + HOP  # from the second step on
     heard, sources = heard.reshape(len(sound), -1), sources.reshape(3, len(sound), -1)
-    np.testing.assert_allclose(heard[start : start + (48 - look_ahead) * HOP].T, expected(total), atol=2e-6)
+    np.testing.assert_allclose(heard[late : late + (47 - look_ahead) * HOP].T, expected(total), atol=2e-6)
     for slot, source in enumerate(sources):
         np.testing.assert_allclose(
-            source[start : start + (48 - look_ahead) * HOP].T, expected(masks[:, slot]), atol=2e-6
+            source[late : late + (47 - look_ahead) * HOP].T, expected(masks[:, slot]), atol=2e-6
         )
 
 
@@ -76,7 +83,7 @@ def test_level_and_phase_between_the_ears_survive_in_every_bin(seed: int, delay:
     heard, _ = hear(make_engine(separator, channels=2, gains_db=APART), sound)
     total = np.tensordot(np.stack(separator.masks), [1, 0.1, 0.001], (1, 0))
     for ear in range(2):  # one real mask a bin for both ears: neither level nor phase between them can change
-        alone = through(LENGTHS, sound[None, :, ear], total)[0]
+        alone = through((FRONT.window, FRONT.synthesis_window, HOP), sound[None, :, ear], total)[0]
         np.testing.assert_allclose(heard[HOP:, ear], alone[:-HOP], atol=1e-6)
 
 
@@ -254,6 +261,26 @@ def test_sources_may_be_asked_for_later_and_are_in_time(rate: int, start: int, l
     np.testing.assert_array_equal(sources[:, settled:], wanted[1][:, start + settled :])
 
 
+@pytest.mark.parametrize("rate", [16_000, 44_100])
+def test_the_models_own_synthesis_window_is_the_same_as_none_to_the_bit(rate: int) -> None:
+    sound = noise(0, rate // 2)
+    own, none = (make_engine(Leaky(), rate=rate, gains_db=APART, synthesis_ms=ms) for ms in (8, None))
+    for one, other in zip(hear(own, sound), hear(none, sound), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("synthesis_ms", [4, 2])
+def test_before_the_first_step_of_the_models_every_source_has_an_equal_share(synthesis_ms: int) -> None:
+    sound = noise(0, 1000)
+    shares = Shares({"speech": 0.75, "noise": 0.25})
+    engine = make_engine(shares, gains_db={"speech": 0, "noise": -120}, synthesis_ms=synthesis_ms)
+    heard, sources = hear(engine, sound)
+    late, step = engine.latency.samples, HOP - 16 * synthesis_ms
+    np.testing.assert_allclose(heard[late : late + step], 0.5 * sound[:step], atol=1e-6)
+    np.testing.assert_allclose(sources[:, late : late + step], [0.5 * sound[:step]] * 2, atol=1e-6)
+    np.testing.assert_allclose(heard[late + HOP :], 0.75 * sound[HOP:-late], atol=1e-6)
+
+
 # ------------------------------------------------------------------------------------------ the engine as an object
 
 
@@ -281,9 +308,14 @@ def test_the_limiters_look_ahead_is_in_the_ledger(rate: int, options: dict[str, 
     assert lag_of(sources[0], sound) == engine.latency.samples
 
 
-def test_the_default_front_end_is_8_ms_late() -> None:
+def test_the_default_front_end_is_8_ms_late_and_can_be_4_or_2() -> None:
     engine = make_engine(PassThrough())
     assert (engine.latency.samples, engine.latency.ms) == (128, 8.0)
+    for synthesis_ms in (8, 4, 2):
+        assert make_engine(PassThrough(), synthesis_ms=synthesis_ms).latency.ms == synthesis_ms
+        late = make_engine(Leaky(look_ahead=3), synthesis_ms=synthesis_ms, rate=48_000).latency.terms
+        assert late["gathering a hop"] == late["window"] == 24 * synthesis_ms
+        assert late["look-ahead"] == 3 * 192
     assert make_engine(Leaky(look_ahead=3)).latency.ms == 20.0
     assert make_engine(PassThrough(), rate=48_000).latency.terms["gathering a hop"] == 192
 
@@ -299,6 +331,11 @@ def test_the_default_front_end_is_8_ms_late() -> None:
         ({"gains_db": {"all": 25.0}}, "gains_db.all"),
         ({"front_end": FrontEnd(16_000, 256, 128, 64)}, "bins: the front end has 129, separator 'a' 257"),
         ({"rate": 8000, "front_end": FrontEnd(16_000, 512, 2, 1)}, "shorter than a sample"),
+        ({"synthesis_ms": 16}, "synthesis_ms: at most 8 ms, as the models were trained, got 16"),
+        ({"synthesis_ms": 0}, "synthesis_ms: at most 8 ms"),
+        ({"synthesis_ms": math.nan}, "synthesis_ms: at most 8 ms"),
+        ({"synthesis_ms": 3}, "must divide the models' step of 64 samples; 3 ms are 48 samples"),
+        ({"synthesis_ms": 0.4}, "0.4 ms are 6.4 samples"),
     ],
 )
 def test_what_cannot_be_is_refused_when_the_engine_is_made(arguments: dict[str, object], said: str) -> None:

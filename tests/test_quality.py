@@ -234,6 +234,8 @@ def test_the_command_measures_every_model_of_the_bank(data: Path) -> None:
     assert all(figure["n"] == 1 and figure["mean"] > 0 for figure in gained.values())
     assert "8.00" in printed  # ms
     assert not list(data.glob(".*"))
+    shorter = typed("quality", str(data), "--domains", "noise", "--processes", "1", "--set", "latency.synthesis_ms=4")
+    assert "4.00" in shorter  # ms
 
 
 @pytest.fixture

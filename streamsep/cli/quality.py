@@ -3,10 +3,11 @@
 import json
 import math
 import os
+from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
@@ -15,6 +16,8 @@ from rich.progress import track
 from rich.table import Table
 
 from streamsep.cli.console import remarks, results
+from streamsep.cli.options import Changes
+from streamsep.config import load_settings, merge, parse_overrides
 from streamsep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -60,6 +63,7 @@ def quality(
         ),
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first mixtures of every list.")] = None,
+    changes: Changes = None,
     processes: Annotated[int, typer.Option(min=1, help="Mixtures to separate at a time.")] = os.cpu_count() or 1,
     file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Also write the figures there.")] = None,
 ) -> None:
@@ -92,10 +96,13 @@ def quality(
     names = _chosen("--systems", systems, known)
     by = _chosen("--figures", figures, FIGURES)
     require(by)
+    settings = parse_overrides(changes or [])
+    load_settings(overrides=settings)
     if file is not None and not file.resolve().parent.is_dir():
         raise ConfigError(f"--json: {file.parent} is not a folder")
     compared = {
-        domain: {name: _system(name, models[domain], precision, sources) for name in names} for domain in chosen
+        domain: {name: _system(name, models[domain], precision, sources, settings) for name in names}
+        for domain in chosen
     }
     for domain in chosen:  # what is missing is told now, not in an hour
         next(mixtures(data, split, domain))
@@ -183,22 +190,26 @@ def _label(system: str, precision: str) -> str:
     return f"{precision}-{system}" if system in OF_THE_MODEL else system
 
 
-def _system(name: str, model: "BankModel", precision: str, sources: int | None) -> "System":
+def _system(
+    name: str, model: "BankModel", precision: str, sources: int | None, settings: Mapping[str, Any]
+) -> "System":
     """The system of this name for the domain of this model."""
     from streamsep.evaluation.references import reference
 
-    return partial(_heard, precision, name, sources) if name in ENGINE else reference(name, model)
+    return partial(_heard, precision, name, sources, settings) if name in ENGINE else reference(name, model)
 
 
-def _heard(precision: str, method: str, sources: int | None, mixture: "Mixture") -> "Estimates":
+def _heard(
+    precision: str, method: str, sources: int | None, settings: Mapping[str, Any], mixture: "Mixture"
+) -> "Estimates":
     """Through the engine; a function of this module, so that other processes find it."""
     from streamsep.evaluation.lists import RATE
     from streamsep.evaluation.quality import Estimates
     from streamsep.recording import separate
 
     total = mixture.sources.sum(axis=0)
-    models = {"precision": precision, "method": method, "sources": sources}
-    done = separate(total, RATE, domain=mixture.domain, models=models)
+    models = {"models": {"precision": precision, "method": method, "sources": sources}}
+    done = separate(total, RATE, domain=mixture.domain, **merge(settings, models))
     return Estimates(
         np.stack(list(done.sources.values())), done.manifests[mixture.domain].sources, latency_ms=done.latency.ms
     )

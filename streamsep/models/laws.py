@@ -198,7 +198,7 @@ def silence_and_noise(subject: Subject) -> Iterator[Figure]:
     heard = hear(make_engine(subject), quiet)
     engine = make_engine(subject)
     hear(engine, example_sound(front, 0.5))
-    after = hear(engine, np.zeros(engine.latency.samples + front.window, np.float32))
+    after = hear(engine, np.zeros(engine.latency.samples + front.window + front.hop, np.float32))
     yield Figure("samples heard of silence", unequal(heard, map(np.zeros_like, heard)), 0)
     yield Figure("samples heard of silence after sound", int(np.count_nonzero(after[0][-front.hop :])), 0)
     samples = numbers = hops = 0

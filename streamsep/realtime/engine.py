@@ -43,6 +43,8 @@ class EngineOptions:
     release_ms: float = 80.0
     look_ahead_ms: float = 0.0
     true_peak: bool = False
+    synthesis_ms: float | None = None  # None: as the models were trained
+    full_band: bool = True
 
 
 class Engine:
@@ -73,29 +75,32 @@ class Engine:
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
                 raise ConfigError(f"bins: the front end has {front_end.bins}, separator {name!r} {separator.bins}")
-        front, hop = front_end, front_end.hop
+        front, heard = (
+            front_end,
+            front_end.shortened(options.synthesis_ms),
+        )  # what the models see; what is heard of it
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
         self.counters = Counters()
         self.journal = Journal()
-        self._hop_s = hop / front.sample_rate
+        step_s = front.hop / front.sample_rate
         look_ahead = max(separator.look_ahead for separator in separators.values())
         slots = max(len(separator.sources) for separator in separators.values())
-        ramp = fade_hops(options.gain_ramp_ms, self._hop_s)
+        ramp = fade_hops(options.gain_ramp_ms, step_s)
         floor = linear(options.dry_floor_db)
         self._renderings = [
             Rendering(separator, slots, look_ahead - separator.look_ahead, floor, ramp, self.counters)
             for separator in separators.values()
         ]
-        fade = fade_hops(options.fade_ms, self._hop_s)
+        fade = fade_hops(options.fade_ms, step_s)
         self._monitor = monitor
         self._hand_over = HandOver(
             self._renderings,
             DRY if domain == AUTO else self.domains.index(domain),
             channels,
-            hop,
+            front.hop,
             fade,
-            round(options.warm_up_ms / 1000 / self._hop_s),
+            round(options.warm_up_ms / 1000 / step_s),
             look_ahead,
             self.counters,
             self.journal,
@@ -104,8 +109,8 @@ class Engine:
         self._controls = Controls(self._renderings, self.journal)
 
         # in: device samples are gathered until they make a hop
-        self._schedule = HopSchedule(rate, front.sample_rate, hop)
-        if hop * rate < front.sample_rate:
+        self._schedule = HopSchedule(rate, front.sample_rate, heard.hop)
+        if heard.hop * rate < front.sample_rate:
             raise ConfigError(f"rate: a hop of the model would be shorter than a sample at {rate} Hz")
         longest = self._schedule.longest
         self._gathered = np.zeros((channels, longest))
@@ -113,16 +118,21 @@ class Engine:
         self._length = self._schedule.length(0)
         self._clean = True  # whether all that was gathered is finite
         self._finite = np.ones((channels, longest), np.bool_)
-        # the model's rate
+        # the models' rate: one step of theirs is one hop, or several
         self._down = None if rate == front.sample_rate else Downsampler(channels, self._schedule)
-        self._analysis = Analysis(channels, front.window, front.synthesis_window, hop)
+        self._step = np.zeros((channels, front.hop))
+        self._step_filled = 0
+        self._analysis = Analysis(channels, front.window, front.synthesis_window, front.hop)
+        self._spectrum = np.zeros((channels, front.bins), np.complex128)
         self._dry_total = np.zeros(front.bins)
         self._ones = np.ones(front.bins)
         # out: the device's rate again
         self._limiter = Limiter(
             channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
         )
-        self._path = WindowPath(front, self._schedule, channels, slots, look_ahead, self._limiter)
+        self._path = WindowPath(
+            front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
+        )
         self._slots = slots
         self._grow(USUAL_BLOCK)
 
@@ -219,9 +229,14 @@ class Engine:
         self._controls.take()
         gathered = self._gathered[:, : self._length]
         samples = gathered if self._down is None else self._down.process(gathered)
-        spectrum = self._analysis.process(samples)
-        total, masks = self._render(spectrum, samples)
-        self._path.process(spectrum, total, masks, len(self._hand_over.active.names), self._clean)
+        begin, self._step_filled = self._step_filled, self._step_filled + samples.shape[1]
+        self._step[:, begin : self._step_filled] = samples
+        if self._step_filled == self._step.shape[1]:
+            self._step_filled = 0
+            self._spectrum = self._analysis.process(self._step)
+            self._hand_over.process(self._spectrum, self._step, self._dry_fade.finished)
+            self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
+        self._path.process(gathered, samples, self._spectrum, self._clean)
         self.counters.hops += 1
         self.counters.non_finite_hops += not self._clean
         self.counters.limited_hops = self._limiter.limited
@@ -236,18 +251,16 @@ class Engine:
         self._length = self._schedule.length(self.counters.hops)
 
     @audio_thread
-    def _render(self, spectrum: Array, samples: Array) -> tuple[Array, Array]:
-        """What is heard of every bin (bins,), of every slot (slots, bins)."""
-        hand_over = self._hand_over
-        hand_over.process(spectrum, samples, self._dry_fade.finished)
-        total, masks = hand_over.total, hand_over.masks
-        weight = self._dry_fade.step(self._controls.bypassed or hand_over.silent)
+    def _total(self) -> Array:
+        """(bins,): the mask of what is heard, faded to the dry sound or back."""
+        total = self._hand_over.total
+        weight = self._dry_fade.step(self._controls.bypassed or self._hand_over.silent)
         if weight == 1.0:
-            return self._ones, masks
+            return self._ones
         if weight > 0.0:
             blend(total, self._ones, weight, out=self._dry_total)
-            total = self._dry_total
-        return total, masks
+            return self._dry_total
+        return total
 
     # ---------------------------------------------------------------------------------------------- the control side
 
@@ -338,6 +351,8 @@ class Engine:
         for part in (self._down, self._analysis, self._path, self._limiter):
             if part is not None:
                 part.reset()
+        self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
+        self._step_filled = 0
         self._separating = False
         self.counters.clear()
         self._begin_hop()

@@ -162,6 +162,7 @@ class HandOver:
             self.incoming, self.heading = None, self._home
         for rendering in self.renderings:
             rendering.restart()
+        self.total, self.masks = self.active.total, self.active.masks
         self._spectra.fill(0)
         self._sounds.fill(0)
         if self._monitor is not None:

@@ -85,20 +85,27 @@ class Rendering:
         if not usable:
             self._fail()
             return
-        np.dot(self._gains, self._used, out=self.total)
-        np.maximum(self.total, self._dry_floor, out=self.total)
+        self._weigh()
 
     @audio_thread
     def restart(self) -> None:
-        """Forget the past, without making anything anew: the next hop is the first, gains where they should be."""
+        """Forget the past, without making anything anew: the next hop is the first, gains where they should be. Until
+        then every source has an equal share."""
         self.separator.reset()
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
         self.order[:] = self._usual
+        self._used.fill(1.0 / len(self._used))
+        self._weigh()
 
     def release(self) -> None:
         """Let go of the separator; nothing can be processed afterwards."""
         del self.separator
+
+    @audio_thread
+    def _weigh(self) -> None:
+        np.dot(self._gains, self._used, out=self.total)
+        np.maximum(self.total, self._dry_floor, out=self.total)
 
     @audio_thread
     def _take(self, masks: Masks) -> None:

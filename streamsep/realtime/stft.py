@@ -28,6 +28,29 @@ class FrontEnd:
         """Bins of a frame."""
         return self.window // 2 + 1
 
+    def shortened(self, synthesis_ms: float | None) -> "FrontEnd":
+        """The same look, synthesised over a window of so many ms, and half of it, or the hop if that is shorter, as
+        the hop. None: as it is.
+
+        Raises ConfigError for a window that is longer than this one's, or whose hop does not divide this one's."""
+        if synthesis_ms is None:
+            return self
+        own_ms = 1000 * self.synthesis_window / self.sample_rate
+        if not 0 < synthesis_ms <= own_ms:
+            raise ConfigError(
+                f"synthesis_ms: at most {own_ms:g} ms, as the models were trained, got {synthesis_ms:g}"
+            )
+        if synthesis_ms == own_ms:
+            return self
+        synthesis = synthesis_ms * self.sample_rate / 1000
+        hop = min(synthesis / 2, self.hop)
+        if hop % 1 or self.hop % hop or synthesis % hop:
+            raise ConfigError(
+                f"synthesis_ms: half a window must divide the models' step of {self.hop} samples; "
+                f"{synthesis_ms:g} ms are {synthesis:g} samples"
+            )
+        return FrontEnd(self.sample_rate, self.window, int(synthesis), int(hop))
+
 
 def check_lengths(window: int, synthesis: int, hop: int) -> None:
     """Raise ConfigError unless `hop` divides both windows, and hop < synthesis <= window; all positive."""

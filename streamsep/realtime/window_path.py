@@ -1,19 +1,21 @@
 """From masks to what is heard, by windows: the masked spectra of all hops, overlapped and added, at the device's rate
 again.
 
-A spectrum waits until the masks that were made for it are there, is masked, synthesised over the short window,
-brought up to the device's rate and limited; rings hold what is ready until the next block asks for it.
+A spectrum waits until the masks that were made for it are there, is masked, synthesised over the short window and
+brought up to the device's rate, where the high band is added; limited, it waits in a ring until the next block asks
+for it.
 """
 
 import numpy as np
 
-from streamsep.arrays import Array, Masks, Samples, Spectrum
+from streamsep.arrays import Array, Samples, Spectrum
 from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.high_band import HighBand
 from streamsep.realtime.limiter import Limiter
 from streamsep.realtime.masking import apply
 from streamsep.realtime.resample import HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
-from streamsep.realtime.stft import FrontEnd, Synthesis
+from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
 
 
 class WindowPath:
@@ -22,12 +24,24 @@ class WindowPath:
     Audio side: everything but `reset`. `terms`: its part of the latency ledger, in device samples."""
 
     def __init__(
-        self, front: FrontEnd, schedule: HopSchedule, channels: int, slots: int, look_ahead: int, limiter: Limiter
+        self,
+        front: FrontEnd,
+        heard: FrontEnd,
+        schedule: HopSchedule,
+        channels: int,
+        slots: int,
+        look_ahead: int,
+        limiter: Limiter,
+        full_band: bool,
     ) -> None:
-        """look_ahead: hops by which masks are later than their spectrum. limiter: of what is heard, at the device's
-        rate; the last thing it passes."""
-        hop, lengths = front.hop, (front.window, front.synthesis_window, front.hop)
+        """front: what the models see. heard: the same, or with a shorter synthesis window; the schedule is of its
+        hops. look_ahead: steps of the models by which masks are later than their spectrum. limiter: of what is heard,
+        at the device's rate; the last thing it passes. full_band: whether what is above the models' band is heard."""
+        hop, lengths = heard.hop, (heard.window, heard.synthesis_window, heard.hop)
         lanes, longest = slots * channels, schedule.longest
+        look_ahead *= front.hop // hop
+        # Another synthesis window needs another taper before it: the models see theirs, the listener hears this one.
+        self._analysis = None if heard == front else Analysis(channels, *lengths)
         self._channels = channels
         self._past = np.zeros((look_ahead, channels, front.bins), np.complex128)
         self._past_clean = [True] * look_ahead
@@ -36,21 +50,26 @@ class WindowPath:
         self._full_synthesis = Synthesis(channels + lanes, *lengths)  # what is heard, then every source
         self.synthesis = self._full_synthesis.first(channels)
         self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
-        self._ones = np.ones(front.bins)
+        self._total = self._ones = np.ones(front.bins)
         self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
         for sources in range(1, slots + 1):
             self._dry_masks[sources, :sources] = 1 / sources
+        self._masks, self._sources = self._dry_masks[0], 0
 
-        ticks = (front.synthesis_window - hop + look_ahead * hop) * schedule.down
+        late = heard.synthesis_window - hop + look_ahead * hop
         self._up: Upsampler | None = None
         self._source_up: Upsampler | None = None
+        self._high: HighBand | None = None
         filter_ticks = 0
         if schedule.rate != schedule.model_rate:
             filter_ticks = 2 * schedule.filter_ticks
-            extra = -(ticks + filter_ticks) % schedule.up  # so that the whole delay is whole samples
+            extra = -(late * schedule.down + filter_ticks) % schedule.up  # so that the whole delay is whole samples
             filter_ticks += extra
             self._up = Upsampler(channels, schedule, extra)
             self._source_up = Upsampler(lanes, schedule, extra)
+            if full_band and schedule.rate > schedule.model_rate:
+                late_out = (late * schedule.down + filter_ticks) // schedule.up
+                self._high = HighBand(channels, slots, front.bins, schedule, late, late_out, extra)
         self._limiter = limiter
         self._longest = longest
         self._ready = Ring(channels, 2 * longest)
@@ -58,7 +77,7 @@ class WindowPath:
         self._separating = False
         self.terms = {
             "gathering a hop": longest,
-            "window": (front.synthesis_window - hop) * schedule.down / schedule.up,
+            "window": (heard.synthesis_window - hop) * schedule.down / schedule.up,
             "look-ahead": look_ahead * hop * schedule.down / schedule.up,
             "resampler": filter_ticks / schedule.up,
         }
@@ -80,13 +99,22 @@ class WindowPath:
         self._sources_ready.read(out)
 
     @audio_thread
-    def process(self, spectrum: Spectrum, total: Array, masks: Masks, sources: int, clean: bool) -> None:
-        """A hop is complete: (channels, bins); (bins,) and (slots, bins) of the frame `look_ahead` hops ago. sources:
-        how many of the slots there are now. A hop that was not clean is heard as it is."""
+    def take(self, total: Array, masks: Array, sources: int) -> None:
+        """What to apply until the next step of the models: (bins,) to what is heard, (slots, bins) to the sources,
+        of which there are `sources` now. The arrays stay the caller's."""
+        self._total, self._masks, self._sources = total, masks, sources
+        if self._high is not None:
+            self._high.take(total, masks)
+
+    @audio_thread
+    def process(self, sound: Samples, samples: Samples, spectrum: Spectrum, clean: bool) -> None:
+        """A hop is complete: (channels, its length) as the device gave it, (channels, hop) at the models' rate, and
+        the newest spectrum that the models see, (channels, bins). A hop that was not clean is heard as it is."""
+        if self._analysis is not None:
+            spectrum = self._analysis.process(samples)
         if len(self._past):
             spectrum, clean = self._frame_of_masks(spectrum, clean)
-        if not clean:
-            total, masks = self._ones, self._dry_masks[sources]
+        total, masks = (self._total, self._masks) if clean else (self._ones, self._dry_masks[self._sources])
         apply(spectrum, total, self.synthesis.masked)
         if self._separating:
             for slot, into in enumerate(self._source_spectra):
@@ -97,10 +125,15 @@ class WindowPath:
             out = self.synthesis.process()
         if self._up is not None:
             out = self._up.process(out)
+        if self._high is not None:
+            self._high.process(sound, samples)
+            self._high.add_heard(out)
         self._ready.write(self._limiter.process(out))
         if self._separating:
             if self._source_up is not None:
                 each = self._source_up.process(each)
+            if self._high is not None:
+                self._high.add_sources(each)
             self._sources_ready.write(each)
         elif self._source_up is not None:
             self._source_up.skip()
@@ -117,10 +150,9 @@ class WindowPath:
 
     def reset(self) -> None:
         """As new."""
-        self._full_synthesis.reset()
-        for up in (self._up, self._source_up):
-            if up is not None:
-                up.reset()
+        for part in (self._analysis, self._full_synthesis, self._up, self._source_up, self._high):
+            if part is not None:
+                part.reset()
         self._past.fill(0)
         self._past_clean = [True] * len(self._past)
         self._past_at = 0
