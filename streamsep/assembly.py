@@ -117,6 +117,7 @@ def make_engine(
         warm_up_ms=settings.warm_up_ms,
         gain_ramp_ms=settings.gain_ramp_ms,
         **settings.limiter.model_dump(),
+        **settings.latency.model_dump(),
     )
     return Engine(bank.separators(), bank.front_end, options, first or settings.domain, rate, channels, monitor)
 

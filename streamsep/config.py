@@ -34,6 +34,13 @@ class LimiterSettings(Section):
     true_peak: bool = False
 
 
+class LatencySettings(Section):
+    """How late the sound is, and what that costs."""
+
+    path: Literal["window", "minimum-phase"] = "window"
+    taps: int = Field(128, ge=64, le=256)
+
+
 class ModelSettings(Section):
     """Which models."""
 
@@ -80,6 +87,7 @@ class Settings(Section):
     warm_up_ms: float = Field(500.0, ge=0, le=5000)
     gain_ramp_ms: float = Field(20.0, ge=0, le=1000)
     limiter: LimiterSettings = LimiterSettings()
+    latency: LatencySettings = LatencySettings()
     models: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
 

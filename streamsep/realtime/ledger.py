@@ -9,10 +9,13 @@ class Ledger:
     """Algorithmic latency from input to output of the engine; lengths in samples at the engine's rate.
 
     A term may be a fraction of a sample (a model's hop is 176.4 samples at 44.1 kHz); their sum is a whole number.
+    What is not one number is no term: `filter_ms`, the group delay of a filter that changes with the sound, the mean
+    and what 95 % of the sound do not exceed, as they were measured for filters of that length.
     """
 
     rate: int
     terms: dict[str, float]
+    filter_ms: tuple[float, float] | None = None
 
     @property
     def samples(self) -> int:
