@@ -18,12 +18,11 @@ from streamsep.realtime.stft import FrontEnd
 # Of filters of so many ms: the mean group delay in ms, weighted by the energy of what comes out, and the delay that
 # 95 % of that energy do not exceed. Speech in noise, the shipped model, noise at -18 dB: export/latency.csv.
 MEASURED_MS = (
-    (1.33, 0.10, 0.31),
-    (2.67, 0.19, 0.51),
-    (4.0, 0.24, 0.69),
-    (5.33, 0.30, 0.77),
-    (8.0, 0.31, 0.78),
-    (16.0, 0.37, 0.92),
+    (1.33, 0.03, 0.16),
+    (2.67, 0.08, 0.34),
+    (4.0, 0.11, 0.47),
+    (8.0, 0.18, 0.69),
+    (16.0, 0.26, 1.04),
 )
 
 
