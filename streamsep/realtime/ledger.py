@@ -33,7 +33,7 @@ class Ledger:
         return 1000 * self.seconds
 
     def told(self) -> dict[str, Any]:
-        """Ready for JSON: the sum and the terms, both in samples and in ms; what varies, where there is any, in ms."""
+        """Ready for JSON: the sum and the terms, both in samples and in ms; what varies, if anything does, in ms."""
         terms_ms = {term: round(1000 * samples / self.rate, 4) for term, samples in self.terms.items()}
         said = {"samples": self.samples, "ms": round(self.ms, 4), "terms": dict(self.terms), "terms_ms": terms_ms}
         if self.filter_ms is not None:
