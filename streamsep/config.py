@@ -38,6 +38,8 @@ class LatencySettings(Section):
     """How late the sound is, and what that costs."""
 
     synthesis_ms: Literal[8, 4, 2] | None = None
+    path: Literal["window", "minimum-phase"] = "window"
+    taps: int = Field(128, ge=64, le=256)
 
 
 class ModelSettings(Section):

@@ -11,7 +11,8 @@ from strategies import noise, seeds
 
 from streamsep.arrays import Block
 from streamsep.models.subject import hear
-from streamsep.realtime.engine import LOUDEST, Engine
+from streamsep.realtime.cleaning import LOUDEST
+from streamsep.realtime.engine import Engine
 
 HOP = FRONT.hop
 SILENT = {"talker": -120.0, "event": -120.0}

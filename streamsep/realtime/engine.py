@@ -8,6 +8,7 @@ import numpy as np
 
 from streamsep.arrays import Array, Block, Samples
 from streamsep.errors import ConfigError, StreamsepError
+from streamsep.realtime.cleaning import Cleaner
 from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.controls import Controls
 from streamsep.realtime.counters import Counters
@@ -15,15 +16,15 @@ from streamsep.realtime.crossfade import Fade, blend, fade_hops
 from streamsep.realtime.hand_over import DRY, HandOver, Monitor
 from streamsep.realtime.journal import BYPASS, GAIN, HAND_OVER, RELIEF, RESET, Entry, Journal
 from streamsep.realtime.ledger import Ledger
-from streamsep.realtime.limiter import Limiter, within
+from streamsep.realtime.limiter import Limiter
 from streamsep.realtime.mailbox import Order
 from streamsep.realtime.masking import Rendering, linear
+from streamsep.realtime.min_phase_path import MinPhasePath
 from streamsep.realtime.overload import FADES_SHORT, HIGHEST
 from streamsep.realtime.resample import Downsampler, HopSchedule
 from streamsep.realtime.stft import Analysis, FrontEnd
 from streamsep.realtime.window_path import WindowPath
 
-LOUDEST = 1e4  # +80 dBFS: what is louder is no sound, and would overflow inside a float32 model
 AUTO = "auto"  # in place of a domain: the monitor's choice
 USUAL_BLOCK = 8192  # samples; a longer block makes the engine allocate once more
 
@@ -45,6 +46,8 @@ class EngineOptions:
     true_peak: bool = False
     synthesis_ms: float | None = None  # None: as the models were trained
     full_band: bool = True
+    path: Literal["window", "minimum-phase"] = "window"
+    taps: int = 128  # of the minimum-phase path
 
 
 class Engine:
@@ -75,10 +78,8 @@ class Engine:
         for name, separator in separators.items():
             if separator.bins != front_end.bins:
                 raise ConfigError(f"bins: the front end has {front_end.bins}, separator {name!r} {separator.bins}")
-        front, heard = (
-            front_end,
-            front_end.shortened(options.synthesis_ms),
-        )  # what the models see; what is heard of it
+        shortened = options.synthesis_ms if options.path == "window" else None
+        front, heard = front_end, front_end.shortened(shortened)  # what the models see; what is heard of it
         self.rate, self.channels, self.front_end = rate, channels, front
         self.domains = tuple(separators)
         self.counters = Counters()
@@ -117,7 +118,7 @@ class Engine:
         self._filled = 0
         self._length = self._schedule.length(0)
         self._clean = True  # whether all that was gathered is finite
-        self._finite = np.ones((channels, longest), np.bool_)
+        self._cleaner = Cleaner(channels, longest)
         # the models' rate: one step of theirs is one hop, or several
         self._down = None if rate == front.sample_rate else Downsampler(channels, self._schedule)
         self._step = np.zeros((channels, front.hop))
@@ -130,13 +131,19 @@ class Engine:
         self._limiter = Limiter(
             channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
         )
-        self._path = WindowPath(
-            front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
-        )
+        self._limited_calls = 0  # of the limiter, until the newest hop
+        self._path: WindowPath | MinPhasePath
+        if options.path == "window":
+            self._path = WindowPath(
+                front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
+            )
+        else:
+            self._path = MinPhasePath(front, rate, longest, channels, slots, options.taps, self._limiter)
         self._slots = slots
         self._grow(USUAL_BLOCK)
 
-        self.latency = Ledger(rate, self._path.terms | {"limiter": self._limiter.latency})
+        terms = self._path.terms | {"limiter": self._limiter.latency}
+        self.latency = Ledger(rate, terms, self._path.filter_ms)
         self._dry_fade = Fade(fade)
         self._separating = False
         self._closed = False
@@ -206,22 +213,8 @@ class Engine:
         at, self._filled = self._filled, self._filled + new.shape[1]
         gathered = self._gathered[:, at : self._filled]
         gathered[:] = new
-        self._make_finite(gathered)
+        self._clean &= self._cleaner.process(gathered)
         return gathered
-
-    @audio_thread
-    def _make_finite(self, samples: Samples) -> None:
-        """Silence for what is no number, and nothing louder than any sound."""
-        if within(samples, LOUDEST):  # NaN never is
-            return
-        finite = self._finite[:, : samples.shape[1]]
-        np.isfinite(samples, out=finite)
-        if not finite.all():
-            self._clean = False
-            np.logical_not(finite, out=finite)
-            np.copyto(samples, 0.0, where=finite)
-        np.minimum(samples, LOUDEST, out=samples)
-        np.maximum(samples, -LOUDEST, out=samples)
 
     @audio_thread
     def _hop(self) -> None:
@@ -239,7 +232,8 @@ class Engine:
         self._path.process(gathered, samples, self._spectrum, self._clean)
         self.counters.hops += 1
         self.counters.non_finite_hops += not self._clean
-        self.counters.limited_hops = self._limiter.limited
+        self.counters.limited_hops += self._limiter.limited > self._limited_calls
+        self._limited_calls = self._limiter.limited
         self.journal.sample += self._length
         self._begin_hop()
 
@@ -354,6 +348,7 @@ class Engine:
         self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
         self._step_filled = 0
         self._separating = False
+        self._limited_calls = 0
         self.counters.clear()
         self._begin_hop()
 
