@@ -99,7 +99,9 @@ class TwoDevices(Stream):
         if not all(calmest):
             self._close()
             side = "output" if calmest[0] else "input"
-            raise DeviceError(f"{self.names}: the {side} was opened, but asks for no sound: is it in use elsewhere?")
+            raise DeviceError(
+                f"{self.names}: the {side} was opened, but gives no sign of life: is it in use elsewhere?"
+            )
         return calmest[0], calmest[1]
 
     def start(self) -> None:
