@@ -17,6 +17,7 @@ import numpy as np
 from streamsep.arrays import Array, Samples
 from streamsep.errors import ConfigError
 from streamsep.realtime.contract import audio_thread
+from streamsep.realtime.line import Line
 
 TAPS = 16  # of the true-peak interpolator, a phase: 12, as in ITU-R BS.1770, may miss 0.4 dB of a hostile sound
 PHASES = 4  # points a sample at which the curve is looked at
@@ -45,45 +46,6 @@ def interpolator() -> Array:
     taper = np.i0(TAPER * np.sqrt(np.maximum(1 - (distance / half) ** 2, 0)))
     taps = np.where(distance == np.round(distance), distance == 0, np.sinc(distance) * taper)
     return np.asarray(taps / taps.sum(axis=1, keepdims=True))
-
-
-class Line:
-    """The newest values of some rows, with `past` older ones before them, always in one piece."""
-
-    def __init__(self, rows: int, past: int, max_samples: int, rest: float = 0.0) -> None:
-        self._past = past
-        self._rest = rest
-        # The past twice, so that when it moves back to the start the two places do not overlap; and room for several
-        # calls, so that it seldom moves.
-        self._values = np.full((rows, 2 * past + 8 * max_samples + TAPS), rest)
-        self._runs = np.lib.stride_tricks.sliding_window_view(self._values, TAPS, axis=1)
-        self._end = past
-
-    @audio_thread
-    def extend(self, count: int) -> Array:
-        """(rows, count): room for the next `count` values, at most max_samples; the caller fills it."""
-        if self._end + count > self._values.shape[1]:
-            for row in self._values:
-                row[: self._past] = row[self._end - self._past : self._end]
-            self._end = self._past
-        self._end += count
-        return self._values[:, self._end - count : self._end]
-
-    @audio_thread
-    def newest(self, count: int) -> Array:
-        """(rows, count): the newest `count` values; at most `past` more than there came last."""
-        return self._values[:, self._end - count : self._end]
-
-    @audio_thread
-    def runs(self, count: int) -> Array:
-        """(rows, count, TAPS): for each of the newest `count` values, it and those before it; past >= TAPS - 1."""
-        first = self._end - count - (TAPS - 1)
-        return self._runs[:, first : first + count]
-
-    def reset(self) -> None:
-        """All values are at rest."""
-        self._values[:] = self._rest
-        self._end = self._past
 
 
 class Release:
@@ -216,7 +178,7 @@ class Limiter:
         self._harmless = self._ceiling / overshoot  # no curve through samples up to here exceeds the ceiling
         self._idle = True  # neither a level above the ceiling nor a gain below 1 is remembered
 
-        self._sound = Line(channels, self.latency, max_samples)
+        self._sound = Line(channels, self.latency, max_samples, run=TAPS)
         self._levels = Line(1, self._hold - 1, max_samples)
         self._gains = Line(1, self._ramp - 1, max_samples, rest=1.0)
         self._release = Release(release_ms * rate / 1000)
