@@ -29,8 +29,8 @@ FAKES = {
     "pass-through": Subject(PassThrough, FRONT),
     "leaky": Subject(Leaky, FRONT, LeakySequence()),
     "clustered": Subject(clustered, FRONT),
-    "leaky, 4 ms": Subject(Leaky, FRONT, synthesis_ms=4),
-    "leaky, 2 ms": Subject(Leaky, FRONT, synthesis_ms=2),
+    "leaky, 4 ms": Subject(Leaky, FRONT, options={"synthesis_ms": 4}),
+    "leaky, 2 ms": Subject(Leaky, FRONT, options={"synthesis_ms": 2}),
 }
 SHIPPED = {path.stem: path for path in sorted(ZOO.glob("*.onnx"))}
 SUBJECTS = (*FAKES, *SHIPPED)

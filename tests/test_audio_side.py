@@ -144,12 +144,14 @@ def test_arguments_are_refused_before_anything_is_touched() -> None:
     assert max(raising) < loop
 
 
+@pytest.mark.parametrize("path", ["window", "minimum-phase"])
 @pytest.mark.parametrize("rate", [16_000, 44_100, 48_000])
-def test_whatever_a_hop_runs_is_marked(tmp_path: Path, rate: int) -> None:
+def test_whatever_a_hop_runs_is_marked(tmp_path: Path, rate: int, path: str) -> None:
     _, model = open_model(make_model(tmp_path / "a-step-fp32.onnx", "a", ("speech", "noise")))
     look_back = make_graph(tmp_path / "b-look-back-fp32.onnx", "look-back", centres=CENTRES, look_ahead=2)
     _, clustered = open_clustered(look_back)
-    engine = make_engine(model, clustered, rate=rate, channels=2, warm_up_ms=20.0, look_ahead_ms=3.0, true_peak=True)
+    options = {"warm_up_ms": 20.0, "look_ahead_ms": 3.0, "true_peak": True, "path": path}
+    engine = make_engine(model, clustered, rate=rate, channels=2, **options)
     sound = noise(0, rate // 4, 2, peak=3.0)
     sound[rate // 8] = np.nan
     seen: set[types.CodeType] = set()

@@ -155,7 +155,7 @@ class Played:
         self._taps, self._hop, self._at = taps, hop, 0
         self._line = Line(channels, length - 1, hop, run=length)
         self._filter = FadingFilter(rows, channels, length, hop)
-        self._filter.reset(taps[0])
+        self._filter.be(taps[0])
 
     def process(self, block: Array) -> Array:
         """(channels, samples) -> (rows, channels, samples)."""
@@ -213,7 +213,7 @@ def test_fading_into_itself_changes_nothing(seed: int, hop: int, length: int) ->
     taps = np.random.default_rng(seed).normal(size=(1, 1, length)).repeat(8, axis=0)
     sound = np.random.default_rng(seed).normal(size=(1, 8 * hop))
     steady = FadingFilter(1, 1, length, 8 * hop)
-    steady.reset(taps[0])
+    steady.be(taps[0])
     line = Line(1, length - 1, 8 * hop, run=length)
     line.extend(8 * hop)[:] = sound
     np.testing.assert_array_equal(Played(taps, hop, 1).process(sound), steady.process(line, 8 * hop))

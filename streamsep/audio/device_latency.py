@@ -18,7 +18,7 @@ def whole_way(engine: Ledger, devices: dict[str, float]) -> Ledger:
     {'input device': 128, 'window': 192, 'output device': 256}
     """
     first = {term: devices[term] for term in devices if term == IN}
-    return Ledger(engine.rate, first | engine.terms | devices)
+    return Ledger(engine.rate, first | engine.terms | devices, engine.filter_ms)
 
 
 def device_terms(

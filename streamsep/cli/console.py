@@ -25,7 +25,7 @@ def print_error(text: str) -> None:
 
 
 def ledger_table(ledger: Ledger) -> Table:
-    """A latency ledger for people, term by term; terms that are zero are left out."""
+    """A latency ledger for people, term by term; terms that are zero are left out, and what varies is not added."""
     table = Table(title=f"Latency at {ledger.rate} Hz", title_justify="left", show_footer=True)
     table.add_column("term", "together")
     table.add_column("samples", str(ledger.samples), justify="right")
@@ -33,4 +33,7 @@ def ledger_table(ledger: Ledger) -> Table:
     for term, samples in ledger.terms.items():
         if samples:
             table.add_row(term, f"{samples:g}", f"{1000 * samples / ledger.rate:.2f}")
+    if ledger.filter_ms is not None:
+        mean_ms, p95_ms = ledger.filter_ms
+        table.add_row("filter: varies with the sound", "", f"{mean_ms:.2f} on average, 95 % within {p95_ms:.2f}")
     return table

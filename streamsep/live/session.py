@@ -219,7 +219,10 @@ class Session:
     def ledger(self) -> Ledger:
         """How late the output is, by its terms, those of the devices as they were last asked for."""
         assert self.opened is not None
-        return whole_way(Ledger(self.opened["rate"], self.opened["latency"]["terms"]), self._device_terms)
+        said = self.opened["latency"]
+        typical = said.get("filter_ms")
+        engine = Ledger(self.opened["rate"], said["terms"], (typical["mean"], typical["p95"]) if typical else None)
+        return whole_way(engine, self._device_terms)
 
     def summary(self) -> dict[str, Any]:
         """Everything counted by every process so far, ready for JSON. Raises DeviceError when none has played."""

@@ -154,7 +154,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
                 "channels": channels,
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
-                "latency": {"samples": engine.latency.samples, "terms": dict(engine.latency.terms)},
+                "latency": engine.latency.told(),
                 "watched": guardian is not None,
             }
         )

@@ -227,7 +227,7 @@ def not_a_number(subject: Subject) -> Iterator[Figure]:
     engine = make_engine(subject, separator=separator)
     heard = hear(engine, broken)
     wanted = hear(make_engine(subject), silent)
-    calm = hop * front.hop + engine.latency.samples + front.synthesis_window
+    calm = (hop + 1) * front.hop + engine.latency.samples + front.synthesis_window
     yield Figure("hops counted for a NaN, off 1", abs(engine.counters.non_finite_hops - 1), 0)
     yield Figure("samples not finite for a NaN", not_finite(heard), 0)
     yield Figure("numbers of states not finite for a NaN", not_finite(separator.state().values()), 0)

@@ -4,10 +4,10 @@ import math
 import os
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,7 +49,7 @@ class Subject:
     sequence: Graph | None = None  # its masks, many frames at once
     look_back: Graph | None = None  # its embeddings
     exact: bool = True  # whether it computes in floating point; otherwise in 8 bits
-    synthesis_ms: float | None = None  # of the engine around it
+    options: Mapping[str, Any] = field(default_factory=dict)  # of the engine around it
 
     @property
     def graphs(self) -> dict[str, "Sequences"]:
@@ -156,7 +156,7 @@ def make_engine(
     separator = separator or subject.make()
     gains_db = {name: first_db + slot * step_db for slot, name in enumerate(slot_names(separator.sources))}
     rate = subject.front_end.sample_rate
-    options = EngineOptions(gains_db, synthesis_ms=subject.synthesis_ms)
+    options = EngineOptions(gains_db, **subject.options)
     return Engine({"it": separator}, subject.front_end, options, "it", rate, channels)
 
 

@@ -18,6 +18,7 @@ from streamsep.realtime.ledger import Ledger
 from streamsep.realtime.limiter import Limiter, within
 from streamsep.realtime.mailbox import Order
 from streamsep.realtime.masking import Rendering, linear
+from streamsep.realtime.min_phase_path import MinPhasePath
 from streamsep.realtime.overload import FADES_SHORT, HIGHEST
 from streamsep.realtime.resample import Downsampler, HopSchedule
 from streamsep.realtime.stft import Analysis, FrontEnd
@@ -43,8 +44,10 @@ class EngineOptions:
     release_ms: float = 80.0
     look_ahead_ms: float = 0.0
     true_peak: bool = False
-    synthesis_ms: float | None = None  # None: as the models were trained
-    full_band: bool = True
+    path: Literal["window", "minimum-phase"] = "window"
+    synthesis_ms: float | None = None  # of the window path; None: as the models were trained
+    full_band: bool = True  # the same
+    taps: int = 128  # of the minimum-phase path
 
 
 class Engine:
@@ -130,13 +133,19 @@ class Engine:
         self._limiter = Limiter(
             channels, rate, longest, options.ceiling_db, options.release_ms, options.look_ahead_ms, options.true_peak
         )
-        self._path = WindowPath(
-            front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
-        )
+        self._limited_calls = 0  # of the limiter, until the newest hop
+        self._path: WindowPath | MinPhasePath
+        if options.path == "window":
+            self._path = WindowPath(
+                front, heard, self._schedule, channels, slots, look_ahead, self._limiter, options.full_band
+            )
+        else:
+            self._path = MinPhasePath(front, rate, longest, channels, slots, options.taps, self._limiter)
         self._slots = slots
         self._grow(USUAL_BLOCK)
 
-        self.latency = Ledger(rate, self._path.terms | {"limiter": self._limiter.latency})
+        terms = self._path.terms | {"limiter": self._limiter.latency}
+        self.latency = Ledger(rate, terms, self._path.filter_ms)
         self._dry_fade = Fade(fade)
         self._separating = False
         self._closed = False
@@ -239,7 +248,8 @@ class Engine:
         self._path.process(gathered, samples, self._spectrum, self._clean)
         self.counters.hops += 1
         self.counters.non_finite_hops += not self._clean
-        self.counters.limited_hops = self._limiter.limited
+        self.counters.limited_hops += self._limiter.limited > self._limited_calls
+        self._limited_calls = self._limiter.limited
         self.journal.sample += self._length
         self._begin_hop()
 
@@ -354,6 +364,7 @@ class Engine:
         self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
         self._step_filled = 0
         self._separating = False
+        self._limited_calls = 0
         self.counters.clear()
         self._begin_hop()
 

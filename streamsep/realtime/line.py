@@ -42,6 +42,7 @@ class Line:
         first = self._end - count - (self._run - 1)
         return self._runs[:, first : first + count]
 
+    @audio_thread
     def reset(self) -> None:
         """All values are at rest."""
         self._values[:] = self._rest

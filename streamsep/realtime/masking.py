@@ -143,6 +143,14 @@ class Rendering:
             np.add(self._gains, self._steps, out=self._gains)
 
 
+def equal_shares(slots: int, bins: int) -> Array:
+    """(slots + 1, slots, bins): number K is an equal share for each of the first K slots, nothing for the others."""
+    shares = np.zeros((slots + 1, slots, bins))
+    for sources in range(1, slots + 1):
+        shares[sources, :sources] = 1 / sources
+    return shares
+
+
 @audio_thread
 def apply(spectrum: Spectrum, mask: Array, out: Spectrum) -> None:
     """Fill out = spectrum * mask: (channels, bins) complex, (bins,) real. By rows and parts, or NumPy buffers."""

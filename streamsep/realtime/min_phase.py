@@ -99,6 +99,11 @@ class FadingFilter:
         self._out = np.zeros(rows * channels * longest)
         self._at = fade
 
+    @property
+    def taps(self) -> Array:
+        """(rows, taps), newest sample first: those that are gone over to, or already in use."""
+        return self._new[:, ::-1]
+
     @audio_thread
     def aim(self, taps: Array) -> None:
         """(rows, taps), newest sample first: go over to these, from the next sample on."""
@@ -128,7 +133,8 @@ class FadingFilter:
                     np.add(old, heard, out=heard)
         return out
 
-    def reset(self, taps: Array) -> None:
+    @audio_thread
+    def be(self, taps: Array) -> None:
         """(rows, taps), newest sample first: these, without a fade."""
         self._new[:] = taps[:, ::-1]
         self._at = self._fade

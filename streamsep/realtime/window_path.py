@@ -12,7 +12,7 @@ from streamsep.arrays import Array, Samples, Spectrum
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.high_band import HighBand
 from streamsep.realtime.limiter import Limiter
-from streamsep.realtime.masking import apply
+from streamsep.realtime.masking import apply, equal_shares
 from streamsep.realtime.resample import HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
 from streamsep.realtime.stft import Analysis, FrontEnd, Synthesis
@@ -22,6 +22,8 @@ class WindowPath:
     """What is heard and, once they are asked for, every source: one lane for each channel of each.
 
     Audio side: everything but `reset`. `terms`: its part of the latency ledger, in device samples."""
+
+    filter_ms = None  # all its latency is in the terms
 
     def __init__(
         self,
@@ -51,9 +53,7 @@ class WindowPath:
         self.synthesis = self._full_synthesis.first(channels)
         self._source_spectra = self._full_synthesis.masked[channels:].reshape(slots, channels, front.bins)
         self._total = self._ones = np.ones(front.bins)
-        self._dry_masks = np.zeros((slots + 1, slots, front.bins))  # [K]: an equal share for each of K sources
-        for sources in range(1, slots + 1):
-            self._dry_masks[sources, :sources] = 1 / sources
+        self._dry_masks = equal_shares(slots, front.bins)
         self._masks, self._sources = self._dry_masks[0], 0
 
         late = heard.synthesis_window - hop + look_ahead * hop
