@@ -32,7 +32,8 @@ from streamsep.models.subject import (
     strange_sounds,
     unequal,
 )
-from streamsep.realtime.engine import LOUDEST, EngineOptions
+from streamsep.realtime.engine import LOUDEST
+from streamsep.realtime.options import EngineOptions
 
 ROUNDING = 1e-5  # of the peak: float32 samples and masks, and their sums
 BLOCKS = (1, 63, 64, 65, 8193)
