@@ -75,12 +75,26 @@ def delays(taps: NDArray[np.float64], frame: Sound) -> tuple[NDArray[np.float64]
     return late, power * np.square(np.abs(np.fft.rfft(frame * np.hanning(size))))
 
 
-def mean_and_p95(late: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float]:
-    """Both (...,) -> the weighted mean and 95th percentile."""
-    order = np.argsort(late, axis=None)
-    reached = np.cumsum(weights.flat[order])
-    p95 = late.flat[order[np.searchsorted(reached, 0.95 * reached[-1])]]
-    return float(np.average(late, weights=weights)), float(p95)
+class Spread:
+    """Group delays, weighted by energy, of any number of hops: only their histogram is kept."""
+
+    def __init__(self) -> None:
+        self._edges = np.arange(-512, 513 * 16) / 16  # samples
+        self._energy = np.zeros(len(self._edges) - 1)
+        self._sum = 0.0
+
+    def add(self, late: NDArray[np.float64], energy: NDArray[np.float64]) -> None:
+        """(...,) each."""
+        inside = np.clip(late, self._edges[0], self._edges[-1])
+        self._energy += np.histogram(inside, self._edges, weights=energy)[0]
+        self._sum += float(np.sum(inside * energy))
+
+    def mean_and_p95(self) -> tuple[float, float]:
+        """In samples, the second to a sixteenth; 0 when nothing was added."""
+        reached = np.cumsum(self._energy)
+        if not reached[-1]:
+            return 0.0, 0.0
+        return self._sum / float(reached[-1]), float(self._edges[1 + np.searchsorted(reached, 0.95 * reached[-1])])
 
 
 class Run:
@@ -89,7 +103,7 @@ class Run:
     def __init__(self, domain: str, rate: int, setting: dict[str, Any]) -> None:
         self.engine = streamsep.load(domain=domain, rate=rate, latency=setting)
         self._up = rate // RATE
-        self._late: dict[str, list[tuple[Any, Any]]] = {"heard": [], "sources": []}
+        self._late = {"heard": Spread(), "sources": Spread()}
 
     def separate(self, mixture: Sound) -> Sound:
         """(samples,) at RATE -> (slots, samples), the ledger's latency taken out."""
@@ -105,17 +119,14 @@ class Run:
             pieces.append(engine.process(padded[at : at + hop], separate=True)[1].copy())
             if isinstance(path, MinPhasePath) and at < len(sound):  # the filters for the next hop, and that hop
                 frame = frames[at + hop + hop // 2 + size // 2]
-                self._late["heard"].append(delays(path.filter.taps, frame))
-                self._late["sources"].append(delays(path.source_filter.taps, frame))
+                self._late["heard"].add(*delays(path.filter.taps, frame))
+                self._late["sources"].add(*delays(path.source_filter.taps, frame))
         heard = np.concatenate(pieces, axis=1)[:, late : late + len(sound)]
         return resample_poly(heard, 1, self._up, axis=1) if self._up > 1 else heard
 
     def delays_ms(self, of: str) -> tuple[float, float]:
         """Mean and 95th percentile over all that was separated; none where nothing is filtered."""
-        if not self._late[of]:
-            return 0.0, 0.0
-        late, weights = (np.stack(values) for values in zip(*self._late[of], strict=True))
-        mean, p95 = mean_and_p95(late, weights)
+        mean, p95 = self._late[of].mean_and_p95()
         return 1000 * mean / self.engine.rate, 1000 * p95 / self.engine.rate
 
 

@@ -18,9 +18,10 @@ from streamsep.monitor.inline import InlineMonitor
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
 from streamsep.monitor.policy import PolicyOptions
 from streamsep.monitor.shared import Layout
-from streamsep.realtime.engine import AUTO, Engine, EngineOptions
+from streamsep.realtime.engine import AUTO, Engine
 from streamsep.realtime.hand_over import Monitor
 from streamsep.realtime.masking import slot_names
+from streamsep.realtime.options import EngineOptions
 
 Tell = Callable[[str], object]
 

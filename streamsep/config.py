@@ -37,9 +37,15 @@ class LimiterSettings(Section):
 class LatencySettings(Section):
     """How late the sound is, and what that costs."""
 
-    synthesis_ms: Literal[8, 4, 2] | None = None
     path: Literal["window", "minimum-phase"] = "window"
+    synthesis_ms: Literal[8, 4, 2] | None = None
     taps: int = Field(128, ge=64, le=256)
+
+    @model_validator(mode="after")
+    def _no_window_where_there_is_none(self) -> "LatencySettings":
+        if self.path == "minimum-phase" and self.synthesis_ms is not None:
+            raise ValueError(f"synthesis_ms must be null with path: minimum-phase, got {self.synthesis_ms}")
+        return self
 
 
 class ModelSettings(Section):

@@ -8,7 +8,8 @@ from streamsep.arrays import Array, Masks, Samples, Spectrum, State
 from streamsep.errors import ModelError
 from streamsep.models.subject import Spectra
 from streamsep.realtime.contract import Separator
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
+from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import FrontEnd
 
 FRONT = FrontEnd(sample_rate=16_000, window=512, synthesis_window=128, hop=64)

@@ -14,8 +14,9 @@ from streamsep.arrays import Array, Block, Masks, Samples, Spectrum
 from streamsep.errors import ConfigError
 from streamsep.models.subject import hear
 from streamsep.realtime.contract import Separator
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.hand_over import OLDEST
+from streamsep.realtime.options import EngineOptions
 
 HOP = FRONT.hop
 GAINS = {"talker-1": 0.0, "talker-2": -20.0, "event": -40.0}

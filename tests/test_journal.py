@@ -16,7 +16,7 @@ from streamsep.errors import ModelError
 from streamsep.models.subject import memory_of
 from streamsep.realtime.contract import Separator
 from streamsep.realtime.edges import Edges
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.hand_over import OLDEST
 from streamsep.realtime.journal import (
     BYPASS,
@@ -33,6 +33,7 @@ from streamsep.realtime.journal import (
     JournalReader,
     journal_size,
 )
+from streamsep.realtime.options import EngineOptions
 
 FLOATS = 3000
 DOMAINS = "a", "b", "c"

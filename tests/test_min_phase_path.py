@@ -113,7 +113,7 @@ def test_even_masks_are_gains_and_delay_nothing(
     heard, sources = hear(straight(shares, rate=rate, gains_db={"speech": first, "noise": second}), sound)
     used = shares._masks[:, 0]
     wanted = used[0] * linear(first) + used[1] * linear(second)
-    settled = 3 * round(0.004 * rate)  # before, the sound is dry
+    settled = 3 * round(0.004 * rate)  # before, equal shares
     np.testing.assert_allclose(heard[settled:], wanted * sound[settled:], atol=1e-6)
     np.testing.assert_allclose(sources[:, settled:], used[:, None] * sound[settled:], atol=1e-6)
 
@@ -278,13 +278,12 @@ def test_a_hop_that_is_no_number_is_silent_there_dry_after_it_and_then_forgotten
     assert np.isfinite(heard).all()
 
 
-def test_until_the_first_masks_the_sound_is_dry_and_a_reset_begins_anew() -> None:
+def test_the_first_hop_has_equal_shares_and_a_reset_begins_anew() -> None:
     sound = noise(6, 10 * HOP, peak=0.1)
     engine = straight(Leaky(), gains_db={"talker": -120.0, "event": -6.0})
     heard, sources = (each.copy() for each in hear(engine, sound))
-    np.testing.assert_array_equal(heard[:HOP], sound[:HOP])
-    assert not sources[:, :HOP].any()
-    assert sources.any()
+    np.testing.assert_allclose(heard[:HOP], linear(-6) / 3 * sound[:HOP], atol=1e-7)
+    np.testing.assert_allclose(sources[:, :HOP], sound[None, :HOP].repeat(3, 0) / 3, atol=1e-7)
     engine.process(sound[: HOP + 7])
     engine.reset()
     again = hear(engine, sound)
@@ -329,6 +328,7 @@ def test_the_settings_choose_the_path_and_its_taps() -> None:
     [
         ({"taps": 63}, r"latency\.taps: .*greater than or equal to 64, got 63"),
         ({"taps": 257}, r"latency\.taps: .*less than or equal to 256, got 257"),
+        ({"path": "minimum-phase", "synthesis_ms": 4}, "synthesis_ms must be null with path: minimum-phase, got 4"),
         ({"path": "straight"}, r"latency\.path: .*'window' or 'minimum-phase', got 'straight'"),
     ],
 )

@@ -12,7 +12,8 @@ from streamsep.errors import ConfigError
 from streamsep.models.subject import hear, lag_of
 from streamsep.realtime import window_path
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
+from streamsep.realtime.options import EngineOptions
 
 HOP = FRONT.hop
 SECOND = 250  # hops

@@ -14,8 +14,9 @@ from streamsep.arrays import Array, Block, State
 from streamsep.demo.run import bundled_scene
 from streamsep.models.bank import open_bank
 from streamsep.models.subject import hear
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.hand_over import ALIGN_HOPS
+from streamsep.realtime.options import EngineOptions
 
 BANK = open_bank("zoo")
 HOP, RATE = BANK.front_end.hop, BANK.front_end.sample_rate

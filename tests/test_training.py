@@ -31,7 +31,8 @@ from export.parity import speech_like
 from export.to_onnx import export_graph, save
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
+from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import Analysis, Synthesis
 
 torch.set_num_threads(1)

@@ -13,7 +13,8 @@ import numpy as np
 
 from streamsep.bench.banks import bank_of
 from streamsep.bench.machine import memory_mb
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
+from streamsep.realtime.options import EngineOptions
 
 STARTS = 3
 PROGRAM = """

@@ -33,7 +33,7 @@ from streamsep.models.subject import (
     unequal,
 )
 from streamsep.realtime.cleaning import LOUDEST
-from streamsep.realtime.engine import EngineOptions
+from streamsep.realtime.options import EngineOptions
 
 ROUNDING = 1e-5  # of the peak: float32 samples and masks, and their sums
 BLOCKS = (1, 63, 64, 65, 8193)

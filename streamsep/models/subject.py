@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from streamsep.arrays import Array, Block, Samples, State
 from streamsep.errors import ModelError
 from streamsep.realtime.contract import Separator
-from streamsep.realtime.engine import Engine, EngineOptions
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.masking import slot_names
+from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import Analysis, FrontEnd
 
 APART_DB = (

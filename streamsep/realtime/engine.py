@@ -1,7 +1,6 @@
 """The path of the sound, top to bottom. It knows no threads, no devices and no files: blocks in, blocks out."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal, Self, overload
 
 import numpy as np
@@ -20,6 +19,7 @@ from streamsep.realtime.limiter import Limiter
 from streamsep.realtime.mailbox import Order
 from streamsep.realtime.masking import Rendering, linear
 from streamsep.realtime.min_phase_path import MinPhasePath
+from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.overload import FADES_SHORT, HIGHEST
 from streamsep.realtime.resample import Downsampler, HopSchedule
 from streamsep.realtime.stft import Analysis, FrontEnd
@@ -29,25 +29,6 @@ AUTO = "auto"  # in place of a domain: the monitor's choice
 USUAL_BLOCK = 8192  # samples; a longer block makes the engine allocate once more
 
 Heard = Block | tuple[Block, Block]  # or with the sources
-
-
-@dataclass(frozen=True)
-class EngineOptions:
-    """The engine's settings; configs/default.yaml explains each. Gains and levels in dB, times in ms."""
-
-    gains_db: Mapping[str, float] = field(default_factory=dict)  # by role or by slot name; 0 dB where nothing is said
-    dry_floor_db: float = -120.0
-    fade_ms: float = 100.0
-    warm_up_ms: float = 500.0
-    gain_ramp_ms: float = 20.0
-    ceiling_db: float = -1.0
-    release_ms: float = 80.0
-    look_ahead_ms: float = 0.0
-    true_peak: bool = False
-    synthesis_ms: float | None = None  # None: as the models were trained
-    full_band: bool = True
-    path: Literal["window", "minimum-phase"] = "window"
-    taps: int = 128  # of the minimum-phase path
 
 
 class Engine:

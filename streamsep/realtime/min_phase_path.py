@@ -54,21 +54,20 @@ class MinPhasePath:
         self._line = Line(channels, taps - 1, longest, run=taps)
         self._limiter = limiter
         self._sources_late = Line(slots * channels, limiter.latency, longest)
-        self._ones = np.ones((1, front.bins))
+        self._total = self._ones = np.ones(front.bins)
         self._shares = equal_shares(slots, front.bins)
-        self._total, self._masks, self._sources = self._ones, self._shares[0], 0
-        self._made = self._shares[0]  # the masks of the newest filters
+        self._masks, self._sources = self._shares[0], 0
         self._separating = False
+        self._new = True
         self.terms: dict[str, float] = {}
         self.filter_ms = typical_delay_ms(1000 * taps / rate)
-        self.reset()
 
     @audio_thread
     def begin_sources(self) -> None:
         """From now on the sources are made too."""
         self._separating = True
         self._sources_late.reset()
-        self.source_filter.be(self._source_design.process(self._made))
+        self.source_filter.be(self._source_design.process(self._masks))
 
     @audio_thread
     def pass_on(self, samples: Samples, out: Array) -> None:
@@ -90,24 +89,24 @@ class MinPhasePath:
 
     @audio_thread
     def take(self, total: Array, masks: Array, sources: int) -> None:
-        """The masks of a new step: (bins,) of what is heard, (slots, bins) of so many sources."""
-        self._total, self._masks, self._sources = total[np.newaxis], masks, sources
+        """What is to be applied until the next step: (bins,) to what is heard, (slots, bins) to the sources, of which
+        there are `sources` now. The arrays stay the caller's."""
+        self._total, self._masks, self._sources = total, masks, sources
+        if self._new:
+            self._new = False
+            self.filter.be(self.synthesis.process(total[np.newaxis]))
 
     @audio_thread
-    def process(self, gathered: Samples, samples: Samples, spectrum: Spectrum, clean: bool) -> None:
-        """A hop is complete: go over to the filter of its masks; or to the dry sound if the hop was not clean, of
-        which each source has an equal share."""
-        if not clean:
-            self._total, self._masks = self._ones, self._shares[self._sources]
-        self._made = self._masks
-        self.filter.aim(self.synthesis.process(self._total))
+    def process(self, device: Samples, samples: Samples, spectrum: Spectrum, clean: bool) -> None:
+        """A hop is complete: go over to the filter of what was taken; or to the dry sound, if the hop was not clean,
+        of which every source has an equal share."""
+        total, masks = (self._total, self._masks) if clean else (self._ones, self._shares[self._sources])
+        self.filter.aim(self.synthesis.process(total[np.newaxis]))
         if self._separating:
-            self.source_filter.aim(self._source_design.process(self._masks))
+            self.source_filter.aim(self._source_design.process(masks))
 
     def reset(self) -> None:
-        """As new: until the first masks are there, the sound is dry and the sources are silent."""
+        """As new: the first masks that are taken count at once."""
         self._line.reset()
-        self.filter.be(self.synthesis.process(self._ones))
-        self._total, self._masks, self._sources = self._ones, self._shares[0], 0
-        self._made = self._shares[0]  # the masks of the newest filters
         self._separating = False
+        self._new = True
