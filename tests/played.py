@@ -45,9 +45,12 @@ class Live:
         channels: int = 1,
         monitor: bool = True,
         room_s: float = 10.0,
+        **more: Any,
     ) -> None:
+        """more: settings, beside those that every session here has."""
         models = {"bank": str(bank), "precision": "fp32"}
-        settings = load_settings(overrides={"domain": domain, "models": models, "gains_db": {"noise": -30}} | FAST)
+        usual = {"domain": domain, "models": models, "gains_db": {"noise": -30}} | FAST
+        settings = load_settings(overrides=usual | more)
         opened = open_bank(**settings.models.model_dump())
         self.separators = opened.separators()
         self.told = Told(self.separators) if monitor else None

@@ -202,6 +202,14 @@ def test_a_hop_takes_next_to_no_memory_and_keeps_none(rate: int, block: int, cha
     assert memory.kept < 1024
 
 
+@pytest.mark.parametrize("rate", [44_100, 48_000])
+def test_nor_does_one_of_a_millisecond(rate: int) -> None:
+    engine = make_engine(Leaky(), rate=rate, channels=2, synthesis_ms=2)
+    memory = memory_of(playing(engine, 128, separate=True), 2000)
+    assert memory.peak < 4096
+    assert memory.kept < 1024
+
+
 @pytest.mark.parametrize("options", [{"look_ahead_ms": 5.0}, {"look_ahead_ms": 5.0, "true_peak": True}, {}])
 def test_nor_does_one_that_is_limited(options: dict[str, object]) -> None:
     engine = make_engine(Leaky(), rate=48_000, channels=2, **options)

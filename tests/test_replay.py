@@ -40,12 +40,12 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def record(folder: Path, bank: Path, seed: int, rate: int, channels: int, domain: str) -> Live:
+def record(folder: Path, bank: Path, seed: int, rate: int, channels: int, domain: str, **more: Any) -> Live:
     """A session of two seconds in which everything happens."""
     random = np.random.default_rng(seed)
     sound = noise(seed, 2 * rate, channels).reshape(-1, channels)
     sound[random.random(len(sound)) < 1e-4] = np.nan
-    with Live(folder, bank, domain, rate, channels, monitor=domain == "auto" or bool(seed % 2)) as live:
+    with Live(folder, bank, domain, rate, channels, monitor=domain == "auto" or bool(seed % 2), **more) as live:
         live.through(sound, random.integers(1, 250, 7).tolist(), random)
         live.callback.stop()
         live.play(sound[: rate // 5])
@@ -53,13 +53,18 @@ def record(folder: Path, bank: Path, seed: int, rate: int, channels: int, domain
 
 
 @pytest.mark.parametrize(
-    ("seed", "rate", "channels", "domain"),
-    [(0, 16_000, 1, "auto"), (1, 48_000, 2, "auto"), (2, 44_100, 1, "music"), (3, 16_000, 3, "speech")],
+    ("seed", "rate", "channels", "domain", "synthesis_ms"),
+    [
+        (0, 16_000, 1, "auto", None),
+        (1, 48_000, 2, "auto", 2),
+        (2, 44_100, 1, "music", None),
+        (3, 16_000, 3, "speech", 4),
+    ],
 )
 def test_whatever_was_done_is_done_again_at_the_same_sample(
-    bank: Path, tmp_path: Path, seed: int, rate: int, channels: int, domain: str
+    bank: Path, tmp_path: Path, seed: int, rate: int, channels: int, domain: str, synthesis_ms: int | None
 ) -> None:
-    live = record(tmp_path / "take", bank, seed, rate, channels, domain)
+    live = record(tmp_path / "take", bank, seed, rate, channels, domain, latency={"synthesis_ms": synthesis_ms})
     again = replay(tmp_path / "take")
     assert (again.differs_at, again.difference) == (None, 0.0)
     np.testing.assert_array_equal(again.separation.listen, live.output)
