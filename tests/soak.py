@@ -117,7 +117,7 @@ def separated(seconds: float, settings: dict[str, Any], xruns: Xruns) -> dict[st
 
     left_before, threads_before, others = shared(), threading.active_count(), set(family(os.getpid()))
     told: list[str] = []
-    session = Session(SoundPlan(load_settings(overrides=settings), "system", "system"), told.append)
+    session = Session(SoundPlan(load_settings(overrides=settings), source="system", sink="system"), told.append)
     states: list[tuple[float, int, int, int]] = []
 
     def until(end_s: float, done: Callable[[], bool] = lambda: False) -> None:

@@ -105,6 +105,7 @@ def test_the_callback_needs_no_more_memory_when_it_is_recorded(bank: Path, tmp_p
         memory = memory_of(lambda: live.callback(block, out, 128, moment, None), 1500)  # type: ignore[arg-type]
         assert memory.peak < 4096
         assert memory.kept < 1024
+        until_kept(live, 1)
         assert live.recorder.tape.kept > 0
 
 

@@ -173,7 +173,7 @@ def test_when_its_owner_ends_so_does_it_and_nothing_is_left(folder: Path, order:
         process.wait()
         wait(lambda: is_gone(watcher))
         assert not memory & shared_by_others()
-        assert not list(sharing.FOLDER.glob("*streamsep*"))
+        assert not list(sharing.FOLDER.glob("streamsep*"))
 
 
 # ------------------------------------------------------------------------------------------------------- bad settings

@@ -112,10 +112,10 @@ def shared_by_others() -> set[str]:
 @contextmanager
 def nothing_left() -> Iterator[None]:
     """Around what must leave no memory of ours with anybody else, and not give it a name."""
-    before = set(FOLDER.glob("*streamsep*"))
+    before = set(FOLDER.glob("streamsep*"))
     yield
     assert not shared_by(os.getpid()) & shared_by_others()
-    assert set(FOLDER.glob("*streamsep*")) == before
+    assert set(FOLDER.glob("streamsep*")) == before
 
 
 def own(bank: Path, order: Path, *how: str) -> None:

@@ -33,7 +33,7 @@ def sequence(order: int) -> Array:
     """(2^order - 1,) of 1 and -1: a maximum-length sequence, whose circular autocorrelation is its length at 0 and -1
     everywhere else.
 
-    >>> sequence(9).sum()
+    >>> float(sequence(9).sum())
     -1.0
     """
     register = [1] * order
