@@ -20,6 +20,7 @@ from streamsep.monitor.policy import PolicyOptions
 from streamsep.monitor.shared import Layout
 from streamsep.realtime.engine import AUTO, Engine
 from streamsep.realtime.hand_over import Monitor
+from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.masking import slot_names
 from streamsep.realtime.options import EngineOptions
 
@@ -122,6 +123,13 @@ def make_engine(
         **settings.latency.model_dump(),
     )
     return Engine(bank.separators(), bank.front_end, options, first or settings.domain, rate, channels, monitor)
+
+
+def make_guard(settings: Settings, rate: int, channels: int) -> HowlGuard | None:
+    """What keeps live sound from howling, after the engine; None if it is not wanted."""
+    if not settings.live.howl_guard:
+        return None
+    return HowlGuard(rate, channels, settings.limiter.ceiling_db, settings.live.start_db)
 
 
 def known_gains(settings: Settings, bank: Bank) -> dict[str, float]:

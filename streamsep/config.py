@@ -84,6 +84,14 @@ class MonitorSettings(Section):
         return self
 
 
+class LiveSettings(Section):
+    """What protects the listener while sound is live."""
+
+    howl_guard: bool = True
+    start_db: float = Field(-30.0, ge=-40, le=0)
+    most_gain_db: float = Field(12.0, ge=0, le=24)
+
+
 class Settings(Section):
     """Everything a person can set; see configs/default.yaml."""
 
@@ -98,6 +106,7 @@ class Settings(Section):
     latency: LatencySettings = LatencySettings()
     models: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
+    live: LiveSettings = LiveSettings()
 
 
 def configs_folder() -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from streamsep.assembly import make_engine
+from streamsep.assembly import make_engine, make_guard
 from streamsep.models.bank import Bank, open_bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.realtime.edges import Edges
@@ -61,13 +61,17 @@ def _play(take: Take, recorded: Recorded, progress: Progress) -> None:
     engine, count = take.engine, len(take.samples)
     step = round(WATCHED_S * engine.rate)
     edges = Edges(engine.rate, engine.channels, Journal())
+    guard = make_guard(recorded.settings, engine.rate, engine.channels)
     progress(0.0)
     at = told = 0
     for entry in [*recorded.entries, None]:
         until = count if entry is None else min(entry.sample, count)
         while at < until:
             block = take.samples[at : min(at + step, until)]
-            edges.process(take.listen[take.put(block, at)])
+            heard = take.listen[take.put(block, at)]
+            if guard is not None:
+                guard.process(heard)
+            edges.process(heard)
             at += len(block)
             if at - told >= FILE_BLOCK or at == count:
                 told = at

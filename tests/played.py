@@ -9,7 +9,7 @@ import numpy as np
 from told import Told
 
 from streamsep.arrays import Block
-from streamsep.assembly import make_engine
+from streamsep.assembly import make_engine, make_guard
 from streamsep.audio.callback import Callback
 from streamsep.config import load_settings
 from streamsep.models.bank import open_bank
@@ -58,7 +58,8 @@ class Live:
         self.said: list[str] = []
         made_with = facts(settings, opened, self.engine, None, {"input": "a microphone"})
         self.recorder = Recorder(folder, self.engine, made_with, self.said.append, room_s)
-        self.callback = never_late(Callback(self.engine))
+        guard = make_guard(settings, rate, channels)
+        self.callback = never_late(Callback(self.engine, guard))
         self.callback.tape = self.recorder.tape
         self.heard: list[Block] = []
         self.played: list[Block] = []

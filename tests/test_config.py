@@ -33,6 +33,8 @@ RANGES = {
     "limiter.release_ms": (1, 5000),
     "limiter.look_ahead_ms": (0, 20),
     "gains_db.noise": (-120, 24),
+    "live.start_db": (-40, 0),
+    "live.most_gain_db": (0, 24),
 }
 KEYS = st.from_regex(r"\A[a-z_]{1,12}\Z")
 VALUES = st.recursive(

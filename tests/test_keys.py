@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsep.live.keys import ARROWS, HELP, HIGHEST_DB, LOWEST_DB, Desk, split
+from streamsep.live.keys import ARROWS, HELP, LOWEST_DB, Desk, split
 
+HIGHEST_DB = 12.0
 DOMAINS = ("music", "noise", "speech")
 SOURCES = {"music": ("vocals", "accompaniment"), "noise": ("speech", "noise"), "speech": ("talker-1", "talker-2")}
 GAINS = {"noise": -18.0, "talker": -6.0, "talker-2": -40.0}
@@ -18,7 +19,7 @@ KEYS = [*"123456789albmqx?", *ARROWS.values()]
 
 
 def desk() -> Desk:
-    return Desk(DOMAINS, SOURCES, GAINS)
+    return Desk(DOMAINS, SOURCES, GAINS, HIGHEST_DB)
 
 
 def press(at: Desk, *keys: str, domain: str = "noise", bypassed: bool = False, locked: str | None = None) -> list:

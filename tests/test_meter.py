@@ -21,7 +21,7 @@ NOW: dict[str, Any] = {
 
 
 def meter(watched: bool = True) -> Meter:
-    return Meter(Desk(list(SOURCES), SOURCES, {"noise": -18}), OPENED | {"watched": watched}, "12.3 ms")
+    return Meter(Desk(list(SOURCES), SOURCES, {"noise": -18}, 12.0), OPENED | {"watched": watched}, "12.3 ms")
 
 
 def drawn(at: Meter, now: dict[str, Any] | None, status: str = "", width: int = 100) -> str:

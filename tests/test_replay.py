@@ -15,7 +15,7 @@ from strategies import noise
 from typer.testing import CliRunner
 
 from streamsep.arrays import Block
-from streamsep.assembly import build, settings_of
+from streamsep.assembly import build, make_guard, settings_of
 from streamsep.audio import files
 from streamsep.audio.callback import Callback
 from streamsep.cli.main import app
@@ -89,7 +89,7 @@ def test_what_a_real_monitor_chose_is_chosen_again(tmp_path: Path) -> None:
     assert guardian is not None
     hiss, tone = noise(0, RATE), np.sin(0.3 * np.arange(RATE)).astype(np.float32) / 4
     with engine, Recorder(tmp_path / "take", engine, facts(settings, opened, engine, None, {})) as recorder:
-        callback = never_late(Callback(engine))
+        callback = never_late(Callback(engine, make_guard(settings, RATE, 1)))
         callback.tape = recorder.tape
         block, out = np.zeros((128, 1), np.float32), np.zeros((128, 1), np.float32)
         moment: Any = type("Moment", (), {"currentTime": 0.0})()

@@ -31,7 +31,7 @@ def report(seconds: float = 1.0, calls: int = 10, **more: Any) -> dict[str, Any]
         times.add(0.001)
     causes = {"deadline": 1, "interpreter": 2, "device": 3}
     return {
-        "seconds": seconds, "callbacks": calls, "faults": 0, "underruns": causes, "overruns": causes,
+        "seconds": seconds, "callbacks": calls, "faults": 0, "howls": 0, "underruns": causes, "overruns": causes,
         "times": times.told(), "worst_load": 0.5, "overload": 0, "fault": None, "heard": "noise",
         "counters": asdict(Counters(hops=5, switches=2)), "monitor": None,
         "recording": None,

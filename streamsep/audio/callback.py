@@ -11,6 +11,7 @@ from streamsep.arrays import Block
 from streamsep.audio.tallies import Times, Xruns
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.edges import Edges
+from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.journal import Journal
 from streamsep.realtime.overload import Overload
 from streamsep.realtime.tape import Tape
@@ -63,9 +64,9 @@ class Moment(Protocol):
 class Callback:
     """Audio side: the call itself. Control side: everything else; `stop` may be called while the callback runs."""
 
-    def __init__(self, engine: Processor) -> None:
-        """`device_clock`, once it is set, tells the time by the clock of `Moment`; `tape` takes all that comes in and
-        goes out."""
+    def __init__(self, engine: Processor, guard: HowlGuard | None = None) -> None:
+        """guard: against howling; without one only the limiter bounds a loop. `device_clock`, once it is set, tells
+        the time by the clock of `Moment`; `tape` takes all that comes in and goes out."""
         self.device_clock: Callable[[], float] = lambda: 0.0
         self.tape: Tape | None = None
         self.underruns, self.overruns = Xruns(), Xruns()
@@ -78,7 +79,7 @@ class Callback:
         self.worst_load = 0.0
         self.peaks = [0.0, 0.0]  # of input and output, since somebody set them back
         self.overload = Overload()
-        self._engine = engine
+        self._engine, self._guard = engine, guard
         self._rate = engine.rate
         self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
         self._edges = Edges(engine.rate, engine.channels, engine.journal)
@@ -94,6 +95,8 @@ class Callback:
         self._late_s = late_s if 0.0 < late_s < JUMP_S else 0.0
         try:
             self._engine.process(block, out=out)
+            if self._guard is not None:
+                self._guard.process(out)
         except Exception as fault:  # whatever it is, the listener gets silence, and a fade-in after it
             self._edges.fail(out)
             self.faults += 1

@@ -49,15 +49,18 @@ def live(
 
     Example: [bold]streamsep live --domain noise --set gains_db.noise=-30[/]
     """
+    from streamsep.live.caution import capped
     from streamsep.live.session import Session
     from streamsep.live.sound import SoundPlan
 
-    settings = chosen(config, domain, changes)
+    settings, remark = capped(chosen(config, domain, changes))
     keep = record and record.resolve()
     plan = SoundPlan(
         settings, api, source, sink, channels=channels, block=block, rate=rate, bypass=bypass, record=keep
     )
     screen = Screen()
+    if remark:
+        screen.tell(remark)
     session = Session(plan, screen.tell, screen.look)
     with interruptions() as interrupted:
         try:
@@ -89,7 +92,8 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
         f"channels: {opened['channels']}. Use headphones: loudspeakers would howl. Ctrl-C ends."
     )
     remarks.print(ledger_table(ledger))
-    desk = Desk(opened["domains"], opened["sources"], session.plan.settings.gains_db)
+    settings = session.plan.settings
+    desk = Desk(opened["domains"], opened["sources"], settings.gains_db, settings.live.most_gain_db)
     end_s = None if seconds is None else time.monotonic() + seconds
     with keyboard() as keys, screen.drawn(Meter(desk, opened, f"{ledger.ms:.1f} ms"), keys is not None):
         while not session.finished:
@@ -175,6 +179,8 @@ def show(summary: dict[str, Any]) -> None:
         causes = {cause: count for cause, count in summary[name].items() if count}
         blamed = f" ({', '.join(f'{cause} {count}' for cause, count in causes.items())})" if causes else ""
         results.print(f"{name}: {sum(causes.values())}{blamed}")
+    if summary["howls"]:
+        results.print(f"it howled {summary['howls']} times and was turned down")
     if summary["reconnections"]:
         results.print(f"the device went away and came back {summary['reconnections']} times")
     for recording in summary["recordings"]:

@@ -16,7 +16,7 @@ except ImportError:  # Windows has no such terminals: there are no keys
     termios = tty = None  # type: ignore[assignment]
 
 STEP_DB = 1.0
-LOWEST_DB, HIGHEST_DB = -120.0, 24.0
+LOWEST_DB = -120.0
 AUDIBLE_DB = -60.0  # a source that is quieter than this is as good as muted: the first step up goes here
 ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
 HELP = "1-9 domain · a auto · l lock · b bypass · ←→ source · ↑↓ gain · m mute · q quit"
@@ -27,12 +27,20 @@ Request = Mapping[str, Any]  # see `sound`
 class Desk:
     """What the listener has set, and what a key makes of it. Pure: no terminal in it."""
 
-    def __init__(self, domains: Sequence[str], sources: Mapping[str, Sequence[str]], gains_db: Mapping[str, float]):
-        """sources: the names of every domain's slots. gains_db: by role or name, as they are set at the start."""
+    def __init__(
+        self,
+        domains: Sequence[str],
+        sources: Mapping[str, Sequence[str]],
+        gains_db: Mapping[str, float],
+        most_db: float,
+    ) -> None:
+        """sources: the names of every domain's slots. gains_db: by role or name, as they are set at the start.
+        most_db: to which they can be turned up."""
         self.domains, self.sources = tuple(domains), dict(sources)
         self.gains_db = {
             name: gains_db.get(name, gains_db.get(role_of(name), 0.0)) for names in sources.values() for name in names
         }
+        self._most_db = most_db
         self.muted: dict[str, float] = {}  # by source: the gain to go back to
         self.chosen = 0  # the source whose gain the arrows change: its place
 
@@ -68,7 +76,7 @@ class Desk:
         return self._set(name, LOWEST_DB)
 
     def _set(self, name: str, gain_db: float) -> Request:
-        self.gains_db[name] = min(max(gain_db, LOWEST_DB), HIGHEST_DB)
+        self.gains_db[name] = min(max(gain_db, LOWEST_DB), self._most_db)
         return {"gain": [name, self.gains_db[name]]}
 
 

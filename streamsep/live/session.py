@@ -24,7 +24,7 @@ from streamsep.realtime.ledger import Ledger
 HANG_S = 10.0  # without a word from the process with the sound
 START_LIMIT_S = 60.0  # to open the models and the device
 STOP_LIMIT_S = 6.0  # to fade out and to close the device
-SUMS = ("seconds", "callbacks", "faults")
+SUMS = ("seconds", "callbacks", "faults", "howls")
 CAUSES = ("underruns", "overruns")
 
 

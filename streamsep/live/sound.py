@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
-from streamsep.assembly import build
+from streamsep.assembly import build, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
 from streamsep.audio.device_latency import best_block, device_terms
@@ -36,6 +36,7 @@ from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
 from streamsep.realtime.engine import AUTO, Engine
+from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.overload import MONITOR_SLOW
 from streamsep.record.folder import facts
 from streamsep.record.recorder import Recorder
@@ -135,7 +136,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         engine.bypass(plan.bypass)
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
-        callback = Callback(engine)
+        guard = make_guard(plan.settings, engine.rate, channels)
+        callback = Callback(engine, guard)
         block = best_block(microphone, ears, plan.block)
         stream = open_stream(callback, microphone, ears, engine.rate, channels, block)
 
@@ -158,7 +160,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
                 "watched": guardian is not None,
             }
         )
-        player = Player(engine, callback, guardian, recorder, plan.bypass)
+        player = Player(engine, callback, guardian, recorder, guard, plan.bypass)
         with collector_frozen():
             stream.start()
             gone = player.run(stream, speaker, asked)
@@ -204,9 +206,16 @@ class Player:
     """What the control thread does while there is sound."""
 
     def __init__(
-        self, engine: Engine, callback: Callback, guardian: Guardian | None, recorder: Recorder | None, bypassed: bool
+        self,
+        engine: Engine,
+        callback: Callback,
+        guardian: Guardian | None,
+        recorder: Recorder | None,
+        guard: HowlGuard | None,
+        bypassed: bool,
     ) -> None:
         self._engine, self._callback, self._guardian, self._recorder = engine, callback, guardian, recorder
+        self._guard, self._howls = guard, 0
         self._bypassed = bypassed
         self._pace = 1
         self._gaps = 0
@@ -228,6 +237,7 @@ class Player:
             if not stream.alive or now_s - called_s > GONE_S:
                 return f"{stream.names}: the device went away or its sound server stopped"
             self._relieve_monitor()
+            self._warn_of_howling(speaker)
             self._check_recorder()
             speaker.say(now=self.now())
             time.sleep(TOLD_EVERY_S)
@@ -250,6 +260,14 @@ class Player:
         if pace != self._pace and self._guardian is not None:
             self._pace = pace
             self._guardian.board.slow_down(pace)
+
+    def _warn_of_howling(self, speaker: Speaker) -> None:
+        """Say so when the microphone hears the loudspeaker."""
+        guard = self._guard
+        if guard is not None and guard.howls != self._howls:
+            self._howls = guard.howls
+            where = f" at {guard.tone_hz:.0f} Hz" if guard.tone_hz else ""
+            speaker.say(say=f"it howls{where} and was turned down: use headphones, or lower a gain")
 
     def _check_recorder(self) -> None:
         """See how it is, and let it know of gaps in the sound."""
@@ -297,6 +315,7 @@ class Player:
             "heard": None if engine.dry else engine.domain,
             "counters": asdict(engine.counters),
             "monitor": None if guardian is None else asdict(guardian.health),
+            "howls": 0 if self._guard is None else self._guard.howls,
             "recording": None if self._recorder is None else self._recorder.report(),
         }
 
