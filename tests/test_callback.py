@@ -14,6 +14,7 @@ from streamsep.audio.callback import Callback
 from streamsep.audio.live import collector_frozen
 from streamsep.audio.tallies import Times
 from streamsep.realtime.edges import FAULT_FADE_S, START_FADE_S, STOP_FADE_S
+from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.journal import Journal
 
 RATE = 1000
@@ -248,3 +249,12 @@ def test_times_that_were_told_add_up_to_the_times_of_all(parts):
 
 def test_without_a_callback_there_are_no_times():
     assert set(Times().summary(None).values()) == {None}
+
+
+def test_a_guard_hears_what_the_engine_gives_and_turns_down_what_is_heard():
+    guarded, bare = Callback(Through(), HowlGuard(16_000, 2, start_db=-40)), Callback(Through())
+    for _ in range(RISE // 100):
+        heard(guarded, 100)
+        heard(bare, 100)
+    assert np.all(heard(guarded, 10) < 0.02)
+    assert np.all(heard(bare, 10) == 1)
