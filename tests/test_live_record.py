@@ -67,7 +67,7 @@ def test_what_is_recorded_live_is_heard_again_to_the_bit(bank: list[str], tmp_pa
     assert again.recorded.facts["devices"]["input"] == "system"
     assert len(again.separation.decisions) > 2
     happened = [event["event"] for event in lines_of(take / "events.jsonl")]
-    assert {"fade-in", "fade-out", "said"} <= set(happened)
+    assert {"fade-in", "fade-out"} <= set(happened)
 
 
 def test_a_full_disk_and_a_sound_that_is_killed_leave_what_was_recorded_and_the_sound_goes_on(
