@@ -63,7 +63,7 @@ def test_what_is_recorded_live_is_heard_again_to_the_bit(bank: list[str], tmp_pa
     again = replay(take)
     assert (again.differs_at, again.recorded.facts["ended"]) == (None, "ended")
     assert np.abs(again.recorded.input[:, 0]).max() > 0.05
-    assert np.abs(again.recorded.output[:, 0]).max() > 0.05
+    assert np.abs(again.recorded.output[:, 0]).max() > 0.005  # it begins 30 dB down
     assert again.recorded.facts["devices"]["input"] == "system"
     assert len(again.separation.decisions) > 2
     happened = [event["event"] for event in lines_of(take / "events.jsonl")]
