@@ -140,7 +140,8 @@ def why(numbers: Mapping[str, Any]) -> list[str]:
         )
     means = found[RATIO]["sdr_db"]
     gains = {
-        domain: means["oracle"][domain]["mean"] - means["random"][domain]["mean"] for domain in found["wrong_picks"]
+        domain: means["oracle"][domain]["mean"] - means["random"][domain]["mean"]
+        for domain in found["wrong_picks"][how]
     }
     least = min(gains, key=lambda domain: gains[domain])
     said.append(
