@@ -1,5 +1,6 @@
 """The figures mean what they say: known errors have known decibels, and intervals hold what they promise."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -315,6 +316,14 @@ def test_the_scale_dependent_ratio_of_extremes() -> None:
     assert np.isnan(sd_sdr_db(source, silence))
     with pytest.raises(AudioError):
         sd_sdr_db(source[:-1], source)
+
+
+def test_measuring_does_not_import_torch() -> None:
+    code = (
+        "import sys; from streamsep.evaluation.metrics import sdr_db; sdr_db([1.0, 2.0] * 600, [1.0, 1.0] * 600); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_table_of_ratios_holds_what_they_are_one_by_one() -> None:
