@@ -16,7 +16,7 @@ from streamsep.audio import files
 from streamsep.cli.main import app
 from streamsep.evaluation.lists import RATE, mixture, mixtures
 from streamsep.recording import separate
-from streamsep.report import papers
+from streamsep.report import extras, papers
 from streamsep.report.headline import headline, targets
 from streamsep.report.picking import SCORES
 from streamsep.report.rendering import opened, streamed
@@ -144,6 +144,17 @@ def test_what_cannot_be_evaluated_is_said_at_once(lists: Lists, tmp_path: Path) 
     (tmp_path / "mixtures.csv").write_text("".join(only_music))
     assert "no mixture with split 'test' and domain 'noise'" in refused(lists=Lists(tmp_path, lists.bank))
     assert not (tmp_path / "report").exists()
+
+
+def test_a_missing_package_is_named_before_anything_is_run(
+    lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extras, "PACKAGES", ("no_such_package",))
+    done = run(lists, tmp_path / "report")
+    assert done.exit_code == 1
+    assert 'no_such_package, which is not installed: pip install "streamsep[evaluate]"' in " ".join(
+        done.stderr.split()
+    )
 
 
 # ---------------------------------------------------------------------------------------------------- four domains

@@ -1,18 +1,20 @@
 """Any number of processes finds the same, and nothing is lost, or done twice, when they are killed."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import counted
 import pytest
 from counted import JOBS, Counted
 
-from streamsep.errors import ModelError
+from streamsep.errors import AudioError, ModelError, StreamsepError
 from streamsep.report.runner import fingerprint, kept, run
-from streamsep.report.study import Lists
+from streamsep.report.study import Job, Lists, Row
 
 
 @pytest.fixture
@@ -58,6 +60,28 @@ def test_a_run_that_was_killed_goes_on_and_finds_what_one_process_finds(tmp_path
     assert found == alone
     for path in parts.iterdir():
         assert path.read_text() == (tmp_path / "other" / "parts" / "counted" / path.name).read_text()
+
+
+@dataclass(frozen=True)
+class Dying(Counted):
+    """Its process is killed in the middle."""
+
+    def run(self, lists: Lists, job: Job) -> list[Row]:
+        if job[1] == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if job[1] == 2:
+            raise AudioError("this cannot be read")
+        return []
+
+
+def test_what_ends_a_job_is_told_and_the_rest_is_kept(tmp_path: Path, lists: Lists) -> None:
+    with pytest.raises(StreamsepError, match="a process was killed.*give the command again"):
+        run([Dying(tmp_path / "diary")], lists, tmp_path / "report", 1)
+    kept_there = tmp_path / "report" / "parts" / "counted"
+    assert [path.name for path in kept_there.glob("*.json")] == ["job-0.json"]
+    (kept_there / "job-1.json").write_text((kept_there / "job-0.json").read_text())
+    with pytest.raises(AudioError, match="this cannot be read"):
+        run([Dying(tmp_path / "diary")], lists, tmp_path / "report", 1)
 
 
 def test_rows_made_with_other_models_or_lists_are_not_used(tmp_path: Path) -> None:
