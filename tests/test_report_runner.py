@@ -75,7 +75,7 @@ class Dying(Counted):
 
 
 def test_what_ends_a_job_is_told_and_the_rest_is_kept(tmp_path: Path, lists: Lists) -> None:
-    with pytest.raises(StreamsepError, match="a process was killed.*give the command again"):
+    with pytest.raises(StreamsepError, match=r"a process was killed.*give the command again"):
         run([Dying(tmp_path / "diary")], lists, tmp_path / "report", 1)
     kept_there = tmp_path / "report" / "parts" / "counted"
     assert [path.name for path in kept_there.glob("*.json")] == ["job-0.json"]
