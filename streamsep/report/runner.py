@@ -33,7 +33,8 @@ def run(
     """The rows of these studies by name, in the order of their jobs: the same for any number of processes.
 
     What is kept in the folder `report` is not done again, unless the bank, the lists or the format of the parts are
-    others. Raises what a study raises."""
+    others; other sounds, and another streamsep, are not noticed. Raises what a study raises, and StreamsepError when
+    a process was killed."""
     jobs = {study.name: study.jobs(lists) for study in studies}
     made_with = fingerprint(lists)
     parts = {(study.name, job): part(report, study.name, job) for study in studies for job in jobs[study.name]}
@@ -67,10 +68,11 @@ def kept(path: Path, made_with: str) -> list[Row] | None:
 def fingerprint(lists: Lists) -> str:
     """Another one for other models, other lists or another format; not for another limit. Raises ModelError."""
     made_of = hashlib.sha256(FORMAT.encode())
-    folder = bank_folder(lists.bank)
-    for path in (*sorted(folder.glob("*.onnx")), lists.folder / "mixtures.csv"):
-        made_of.update(path.name.encode())
-        made_of.update(path.read_bytes())
+    tables = (lists.folder / name for name in ("mixtures.csv", "manifest.csv"))
+    for path in (*sorted(bank_folder(lists.bank).glob("*.onnx")), *tables):
+        if path.is_file():
+            made_of.update(path.name.encode())
+            made_of.update(path.read_bytes())
     return made_of.hexdigest()[:16]
 
 
