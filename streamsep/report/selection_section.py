@@ -36,20 +36,18 @@ def selection_section(rows: list[Row]) -> Section:
     """Tables, pictures and numbers."""
     found = {way: outcome(rows, way) for way in WAYS}
     sets = {"all": list(found["whole"].models)}
-    if set(papers.DOMAINS) < set(sets["all"]):
+    if set(papers.DOMAINS) <= set(sets["all"]):
         sets = {"papers": list(papers.DOMAINS), **sets}
     numbers: dict[str, Any] = {"mixtures": count(found["whole"])}
     tables = []
     for name, models in sets.items():
         for way in WAYS:
-            among = found[way].among(models)
+            part = found[way].among(models)
             entry = numbers.setdefault(name, {}).setdefault(way, {})
             for ratio in RATIOS:
-                entry[ratio] = {"sdr_db": means(among, ratio), "share_of_gain": shares(among, ratio)}
-            entry["confusion"] = {SCORES[score]: confusions(among, values) for score, values in told(among).items()}
-            entry["wrong_picks"] = {
-                SCORES[score]: wrong_picks(among, values) for score, values in told(among).items()
-            }
+                entry[ratio] = {"sdr_db": means(part, ratio), "share_of_gain": shares(part, ratio)}
+            entry["confusion"] = {SCORES[score]: confusions(part, values) for score, values in told(part).items()}
+            entry["wrong_picks"] = {SCORES[score]: wrong_picks(part, values) for score, values in told(part).items()}
             shown = RATIOS if way == "whole" and name == "all" else ("sd_sdr_db",)
             tables += [table_1(entry[ratio], name, way, ratio) for ratio in shown]
             tables.append(share_table(entry["sd_sdr_db"], name, way))
