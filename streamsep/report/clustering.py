@@ -12,19 +12,19 @@ from streamsep.errors import AudioError
 from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, some_of
 from streamsep.evaluation.lists import Mixture, joined
 from streamsep.evaluation.metrics import LIMIT_DB, si_sdr_db
-from streamsep.evaluation.quality import Estimates, score
 from streamsep.evaluation.references import IDEAL, SpectralMasks, analyse, ideal_binary, seed_of, synthesise
 from streamsep.models.bank import look_back_graphs
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.centres import Centres
+from streamsep.report.clips import read_clips, subgroup
 from streamsep.report.clustering_section import KINDS, make_section
+from streamsep.report.figures import figures_db
 from streamsep.report.nmf import oracle_nmf
 from streamsep.report.study import Job, Lists, Row, Section
-from streamsep.report.voices import closed, pairing, same_voice
+from streamsep.report.voices import closed, same_voice
 
 MOST = {"two": 50, "three": 30, "closed": 50, "same voice": 30, "alone": 30}  # mixtures of a domain
-FIGURES = ("si-sdr", "sdr")
 IDEAL_WAYS = {
     "ideal-binary": "ideal binary mask",
     "ideal-ratio": "ideal ratio mask",
@@ -78,7 +78,8 @@ class Clustering:
         model = _models(lists)[domain]
         told = {"kind": kind, "domain": domain, "mixture": mixture.name, "clips": list(mixture.clips)}
         if kind == "two":
-            told["pairing"] = pairing(lists.folder, mixture)
+            clips = read_clips(lists.folder)
+            told["pairing"] = subgroup(0, model.manifest.sources, [clips.get(clip) for clip in mixture.clips])
         found = alone(model, mixture) if kind == "alone" else separated(model, mixture)
         return [told | {"way": way} | figures for way, figures in found.items()]
 
@@ -107,7 +108,7 @@ def made(lists: Lists, kind: str, domain: str, number: int) -> Mixture | None:
 
 
 def separated(model: Model, mixture: Mixture) -> dict[str, Row]:
-    """By way: SI-SDR and SDR improvement in dB, means over the sources."""
+    """By way: how good it is. Nobody says which cluster of global k-means is which source."""
     manifest, sources = model.manifest, len(mixture.sources)
     roles = manifest.sources if sources == len(manifest.sources) else manifest.sources[:1] * sources
     spectra = analyse(manifest.front_end, mixture.sources)
@@ -118,20 +119,11 @@ def separated(model: Model, mixture: Mixture) -> dict[str, Row]:
     masks["oracle k-means"] = oracle_masks(embeddings, owners, loud(np.abs(total))).swapaxes(0, 1)
     masks |= {IDEAL_WAYS[name]: make(spectra) for name, make in IDEAL.items()}
     masks["oracle NMF"] = oracle_nmf(spectra)
-    estimates = {
-        way: Estimates(
-            synthesise(manifest.front_end, mask * total, mixture.sources.shape[-1]), roles, way == "global k-means"
-        )
-        for way, mask in masks.items()
-    }
-    systems = {way: lambda _, estimate=estimate: estimate for way, estimate in estimates.items()}
-    return {
-        way: {
-            figure: float(np.nanmean([slot[figure] for slot in found.figures.values()]))
-            for figure in ("si_sdri_db", "sdri_db")
-        }
-        for way, found in score(systems, FIGURES, mixture).items()
-    }
+    found: dict[str, Row] = {}
+    for way, mask in masks.items():
+        slots = synthesise(manifest.front_end, mask * total, mixture.sources.shape[-1])
+        found[way] = figures_db(slots, mixture.sources, [""] * sources if way == "global k-means" else roles)
+    return found
 
 
 def alone(model: Model, mixture: Mixture) -> dict[str, Row]:

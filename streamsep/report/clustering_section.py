@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from streamsep.evaluation.intervals import Interval, clustered_mean
+from streamsep.report.cells import number, with_interval
 from streamsep.report.study import Cell, Row, Section, Table
 
 KINDS = ("two", "three", "closed", "same voice", "alone")  # of mixtures
@@ -105,7 +106,7 @@ def one_source(rows: list[Row], numbers: Numbers) -> list[Table]:
             here = pick(of, domain=domain, way=way)
             figures = {name: mean(here, name) for name in ("si_sdr_db", "strayed_db")}
             store[way] = {name: asdict(interval) for name, interval in figures.items()}
-            lines.append((way, *map(shown, figures.values())))
+            lines.append((way, *map(with_interval, figures.values())))
         columns = ("", "SI-SDR of the slot that has most of it, dB", "what strays to the other, dB")
         found.append(Table(f"One source of {domain} alone, by the network for two", columns, lines))
     return found
@@ -125,11 +126,13 @@ def table(
         found = [mean(pick(rows, way=way), figure) for rows in columns.values()]
         for name, interval in zip(columns, found, strict=True):
             numbers.setdefault(name, {}).setdefault(way, {})[figure] = asdict(interval)
-        theirs: tuple[Cell, ...] = paper.get(way, (None, None)) if paper else ()
-        lines.append((way, *map(shown, found), *theirs))
+        theirs = (
+            [None if value is None else number(value, 1) for value in paper.get(way, (None, None))] if paper else []
+        )
+        lines.append((way, *map(with_interval, found), *theirs))
     heads = ("paper, closed", "paper, open") if paper else ()
     sizes = [f"{name}: {len({row['mixture'] for row in rows})}" for name, rows in columns.items()]
-    said = " ".join([note, f"Mixtures: {', '.join(sizes)}.", "±: half of the 95 % interval, by clip."]).strip()
+    said = " ".join([note, f"Mixtures: {', '.join(sizes)}. In brackets the 95 % interval, by clip."]).strip()
     return Table(title, ("", *columns, *heads), lines, said)
 
 
@@ -148,10 +151,3 @@ def mean(rows: Sequence[Row], figure: str) -> Interval:
     """Over mixtures, of what there is."""
     values = [np.nan if row[figure] is None else float(row[figure]) for row in rows]
     return clustered_mean(values, [row["clips"] for row in rows])
-
-
-def shown(interval: Interval) -> str | None:
-    """Mean and half of its interval."""
-    if not interval.n:
-        return None
-    return f"{interval.mean:.2f} ± {(interval.high - interval.low) / 2:.2f}"

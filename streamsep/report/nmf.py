@@ -1,12 +1,12 @@
-"""The classical baseline: nonnegative matrix factorisation, with a dictionary of each source's own spectra.
-
-Needs scikit-learn (the extra "evaluate")."""
+"""The classical baseline: nonnegative matrix factorisation, with a dictionary of each source's own spectra. By
+scikit-learn."""
 
 import warnings
 
 import numpy as np
 
 from streamsep.evaluation.references import Spectra, SpectralMasks
+from streamsep.report.extras import package
 
 PARTS = 32  # spectra in the dictionary of a source
 ROUNDS = 60
@@ -19,18 +19,17 @@ def oracle_nmf(sources: Spectra) -> SpectralMasks:
     Every source's dictionary is learnt from that very source (that is the oracle), the mixture's magnitudes are made
     of all dictionaries together, and each bin is shared out by the power that each of them put into it. It bounds
     from above what a dictionary learnt from other recordings of the same talker could do (Hershey et al. 2016)."""
-    from sklearn.decomposition import NMF, non_negative_factorization
-    from sklearn.exceptions import ConvergenceWarning
-
+    sklearn, warning = package("sklearn.decomposition"), package("sklearn.exceptions").ConvergenceWarning
     magnitudes, total = np.abs(sources), np.abs(sources.sum(axis=0))
     settings = {"max_iter": ROUNDS, "random_state": 0}
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the last rounds gain nothing that is heard
+        warnings.simplefilter("ignore", warning)  # the last rounds gain nothing that is heard
         dictionaries = [
-            NMF(PARTS, init="nndsvda", **settings).fit(source[::EVERY] + 1e-9).components_ for source in magnitudes
+            sklearn.NMF(PARTS, init="nndsvda", **settings).fit(source[::EVERY] + 1e-9).components_
+            for source in magnitudes
         ]
         dictionary = np.concatenate(dictionaries)
-        gains = non_negative_factorization(
+        gains = sklearn.non_negative_factorization(
             total, H=dictionary, n_components=len(dictionary), init="random", update_H=False, **settings
         )[0]
     made = np.split(gains, len(sources), axis=1)

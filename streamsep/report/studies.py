@@ -1,10 +1,12 @@
 """All studies there are, in the order of the report."""
 
 from streamsep.errors import ConfigError
+from streamsep.report.clustering import Clustering
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
+from streamsep.report.trained import Trained
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(),)}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Clustering(), Trained())}
 
 
 def chosen(names: list[str]) -> list[Study]:

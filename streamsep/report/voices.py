@@ -4,7 +4,6 @@ What is known of a clip stands in the manifest.csv beside the lists: path, corpu
 split.
 """
 
-import csv
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from streamsep.audio import files
 from streamsep.evaluation.lists import LENGTH, RATE, Mixture
+from streamsep.report.clips import read_clips
 
 UNKNOWN = ("PicovoiceBarista",)  # corpora that do not say who talks
 TRIES = 20  # for a stretch in which somebody speaks
@@ -36,24 +36,11 @@ class Voice:
 @lru_cache(maxsize=1)
 def voices(folder: Path) -> dict[str, Voice]:
     """By path, in the manifest's order; none where there is no manifest."""
-    table = folder / "manifest.csv"
-    if not table.is_file():
-        return {}
-    with open(table, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row["role"] == "talker" and row["corpus"] not in UNKNOWN]
     return {
-        row["path"]: Voice(row["path"], row["corpus"], row["group"], row.get("sex") or "", row["split"])
-        for row in rows
+        path: Voice(path, row["corpus"], row["group"], row.get("sex") or "", row["split"])
+        for path, row in read_clips(folder).items()
+        if row.get("role") == "talker" and {"corpus", "group", "split"} <= row.keys() and row["corpus"] not in UNKNOWN
     }
-
-
-def pairing(folder: Path, mixture: Mixture) -> str | None:
-    """Whether the talkers are of the "same sex" or of "different sex"; None where the manifest does not say."""
-    known = voices(folder)
-    sexes = [known[clip].sex if clip in known else "" for clip in mixture.clips]
-    if not all(sexes):
-        return None
-    return "same sex" if len(set(sexes)) == 1 else "different sex"
 
 
 def closed(folder: Path, mixture: Mixture, number: int) -> Mixture | None:
