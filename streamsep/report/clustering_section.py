@@ -15,10 +15,12 @@ WAYS = (
     "global k-means", "online centres", "mask head", "oracle k-means", "oracle NMF", "ideal ratio mask",
     "phase-sensitive mask", "ideal binary mask",
 )  # fmt: skip
+Printed = dict[str, tuple[float, float | None]]  # by way
+
 # SDR improvement in dB as Hershey et al. (2016) give it: two talkers whom the training knew, and others.
-PAPER = {"oracle NMF": (5.1, None), "oracle k-means": (6.5, 6.5), "global k-means": (5.9, 5.8)}
-PAPER_THREE = {"oracle NMF": (4.4, None), "oracle k-means": (3.5, 2.8), "global k-means": (2.7, 2.2)}
-PAPER_SAME_VOICE = {"oracle k-means": (0.18, -1.91), "global k-means": (-0.10, -2.54)}
+PAPER: Printed = {"oracle NMF": (5.1, None), "oracle k-means": (6.5, 6.5), "global k-means": (5.9, 5.8)}
+PAPER_THREE: Printed = {"oracle NMF": (4.4, None), "oracle k-means": (3.5, 2.8), "global k-means": (2.7, 2.2)}
+PAPER_SAME_VOICE: Printed = {"oracle k-means": (0.18, -1.91), "global k-means": (-0.10, -2.54)}
 
 Numbers = dict[str, Any]
 
@@ -39,8 +41,8 @@ TEXT = [
     "Deep clustering embeds every time-frequency bin and gives bins that lie together to one source. Here the "
     "networks of the bank are asked for masks in every way there is: by their mask head, which is what is heard; by "
     "centres that follow the embeddings live (models.method: clusters); by k-means over the whole file, as in the "
-    "paper; and by centres that are told who owns each bin, which is nearly the best that any clustering of these "
-    "embeddings could do. Masks of clusters are soft, where the paper gives every bin to one source.",
+    "paper; and by centres that are told who owns each bin. Masks of clusters are soft, where the paper gives every "
+    "bin to one source.",
     "Around them: ideal masks, which know the sources, through the same windows, and oracle NMF, whose dictionary "
     "(32 spectra a source) is learnt from the very sources of the mixture. Every file is analysed at once; live, "
     "mask head and centres give the same, a synthesis window later.",
@@ -52,7 +54,7 @@ def two_sources(rows: list[Row], numbers: Numbers) -> list[Table]:
     of = [row for row in rows if row["kind"] == "two"]
     domains = list(dict.fromkeys(row["domain"] for row in of))
     found = []
-    for figure, name in (("sdri_db", "SDR"), ("si_sdri_db", "SI-SDR")):
+    for figure, name in (("sdri_db", "SDR"), ("si_sdri_db", "SI-SDR")) if of else ():
         columns = {domain: pick(of, domain=domain) for domain in domains}
         paper = PAPER if figure == "sdri_db" else None
         title = f"Two sources: {name} improvement, dB"
@@ -117,7 +119,7 @@ def table(
     columns: dict[str, list[Row]],
     figure: str,
     numbers: Numbers,
-    paper: dict[str, tuple[float, float | None]] | None = None,
+    paper: Printed | None = None,
     note: str = "",
 ) -> Table:
     """A row a way, a column for each of these groups of rows; paper: figures for known talkers and for others."""
