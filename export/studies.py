@@ -41,6 +41,7 @@ from streamsep.evaluation.references import analyse, ideal_binary, seed_of, synt
 from streamsep.monitor.confidence import loudest, measure
 from streamsep.realtime import stft
 from streamsep.report.figures import figures_db
+from streamsep.report.runner import write_whole
 
 DOMAINS = ("speech", "music", "environment")
 ALIKE = "environment"  # whose sources are of one kind, and are told apart soonest
@@ -123,14 +124,14 @@ class Studied(Chimera):
 
 
 class Clustering(nn.Module):
-    """Deep clustering's loss alone."""
+    """Deep clustering's loss by itself; the objective of export.train always has masks to please as well."""
 
     def __init__(self, recipe: Recipe, net: Chimera, front: FrontEnd, bf16: bool) -> None:
         super().__init__()
         self.every, self.net, self.front, self.bf16 = recipe.embedding_every, net, front, bf16
 
     def forward(self, sources: Tensor, step: int) -> Tensor:
-        """(batch, sources, samples) -> the loss, of every so manieth frame."""
+        """(batch, sources, samples) -> the loss, of one frame in `embedding_every`."""
         spectra = self.front.analyse(sources)
         mixed = spectra.sum(1)
         some = slice(step % self.every, None, self.every)
@@ -224,12 +225,9 @@ def measured(variant: Variant, net: Studied, mixture: Mixture) -> dict[str, Any]
             "global": global_masks(embeddings, some_of(loud(loudness), POINTS, seed), len(spectra), seed),
         }
         chosen = loudest(loudness.ravel(), round(LOUDEST * loudness.size))
-        found = measure(
-            embeddings.reshape(-1, recipe.dims)[chosen],
-            len(spectra),
-            chosen=("silhouette", "posterior_strength"),
-        )
-        row["confidence"] = found.confidence if found else None
+        points = embeddings.reshape(-1, recipe.dims)[chosen]
+        found = measure(points, len(spectra), chosen=("silhouette", "posterior_strength"))
+        row["confidence"] = found.confidence if found else -1.0
     for name, of in masks.items():
         heard = synthesise(front, of.swapaxes(0, 1) * total, mixture.sources.shape[-1])
         row[name] = figures_db(heard, mixture.sources, [""] * len(heard))
@@ -248,6 +246,7 @@ def summary(variant: Variant, rows: list[dict[str, Any]]) -> dict[str, Any]:
         "window_ms": 1000 * recipe.window / RATE, "synthesis_ms": 1000 * recipe.synthesis / RATE,
         "hop_ms": 1000 * recipe.hop / RATE, "steps": recipe.steps, "examples": recipe.steps * recipe.batch,
         "minutes": recipe.steps * recipe.batch * recipe.seconds / 60,
+        "mixtures": len(rows) // len(variant.domains),
     }  # fmt: skip
     ways = [key for key in ("oracle", "global", "masks") if key in rows[0]]
     found = {}
@@ -273,7 +272,7 @@ def ensemble(rows: dict[str, list[dict[str, Any]]], figure: str) -> dict[str, di
     for domain in DOMAINS:
         of = {model: [row for row in found if row["domain"] == domain] for model, found in rows.items()}
         values = np.array([[row["global"][figure] for row in found] for found in of.values()])  # (models, mixtures)
-        confident = np.array([[row["confidence"] for row in found] for found in of.values()], np.float64)
+        confident = np.array([[row["confidence"] for row in found] for found in of.values()])
         picks = dict(zip((f"{model} model" for model in of), values, strict=True))
         picks |= {"oracle": values.max(0), "random": values.mean(0)}
         picks["confidence"] = np.take_along_axis(values, confident.argmax(0)[None], 0)[0]
@@ -282,18 +281,15 @@ def ensemble(rows: dict[str, list[dict[str, Any]]], figure: str) -> dict[str, di
     return table
 
 
-def write(path: Path, out: Path, limit: int) -> None:
+def write(path: Path, out: Path) -> None:
     """The figures of all that is done so far."""
     every = variants()
     done = {one.name: rows for one in every if (rows := rows_of(out / f"{one.name}.json")) is not None}
-    content: dict[str, Any] = {
-        "mixtures": limit,
-        "networks": [summary(one, done[one.name]) for one in every if one.name in done],
-    }
+    content: dict[str, Any] = {"networks": [summary(one, done[one.name]) for one in every if one.name in done]}
     if all(f"offline-{domain}" in done for domain in DOMAINS):
         rows = {domain: done[f"offline-{domain}"] for domain in DOMAINS}
         content["ensemble"] = ensemble(rows, "sd_sdr_db")
-    write_json(path, rounded(content))
+    write_whole(path, json.dumps(rounded(content), indent=1) + "\n")
 
 
 def rows_of(path: Path) -> list[dict[str, Any]] | None:
@@ -310,13 +306,6 @@ def rounded(content: Any) -> Any:
     return round(content, 3) if isinstance(content, float) else content
 
 
-def write_json(path: Path, content: Any) -> None:
-    """Whole or not at all."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
-
-
 def run(todo: Iterable[Variant], data: Path, out: Path, start: dict[str, Tensor], limit: int) -> Iterable[Variant]:
     """Train and measure what is not done yet; each network as soon as its figures are there."""
     out.mkdir(parents=True, exist_ok=True)
@@ -328,7 +317,7 @@ def run(todo: Iterable[Variant], data: Path, out: Path, start: dict[str, Tensor]
                 mixers[domain] = RECIPES[domain](data, "train", Path("runs/cache"))
             net = trained(variant, mixers[domain], out, start)
             listed = [one for name in variant.domains for one in islice(mixtures(data, "test", name), limit)]
-            write_json(path, [measured(variant, net, mixture) for mixture in listed])
+            write_whole(path, json.dumps([measured(variant, net, mixture) for mixture in listed]))
         yield variant
 
 
@@ -345,7 +334,7 @@ def main() -> None:
     try:
         start = averaged_weights(options.start)
         for variant in run(variants(), options.data, options.out, start, options.limit):
-            write(options.json, options.out, options.limit)
+            write(options.json, options.out)
             print(f"{variant.name}: measured", flush=True)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None

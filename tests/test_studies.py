@@ -113,16 +113,17 @@ def test_figures_are_measured_once_and_kept(data: Path, tmp_path: Path, monkeypa
     ]
     monkeypatch.setattr(studies, "variants", lambda: todo)
     assert list(run(todo, data, tmp_path / "out", {}, 1)) == todo
-    studies.write(tmp_path / "first.json", tmp_path / "out", 1)
+    studies.write(tmp_path / "first.json", tmp_path / "out")
     monkeypatch.setattr(studies, "trained", lambda *_: 1 / 0)
     assert list(run(todo, data, tmp_path / "out", {}, 1)) == todo
-    studies.write(tmp_path / "again.json", tmp_path / "out", 1)
+    studies.write(tmp_path / "again.json", tmp_path / "out")
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     clusters, targets = [
         studies.summary(one, studies.rows_of(tmp_path / "out" / f"{one.name}.json") or []) for one in todo
     ]
     assert set(clusters["figures"]) >= {"environment.oracle.sdri_db", "environment.global.sd_sdr_db"}
     assert set(targets["figures"]) >= {"environment.masks.si_sdri_db"}
+    assert clusters["mixtures"] == 1
     assert clusters["minutes"] == pytest.approx(4 * 2 * 0.1 / 60)
 
 
