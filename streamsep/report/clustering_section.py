@@ -45,8 +45,8 @@ TEXT = [
     "bin to one source.",
     "Around them: ideal masks, which know the sources, through the same windows, and oracle NMF, whose dictionary "
     "(32 spectra a source) is learnt from the very sources of the mixture: it knows far more than one of the same "
-    "talkers' other recordings, which is the paper's. Every file is analysed at once; live, mask head and centres give "
-    "the same, a synthesis window later.",
+    "talkers' other recordings, which is the paper's. Every file is analysed at once; live, mask head and centres "
+    "give the same, a synthesis window later.",
 ]
 
 
