@@ -6,7 +6,7 @@
   then heard through the 8 ms windows of the shipped models: the prices of causality and of 8 ms.
 - targets: the same network with a mask head instead, whose targets come in the order that fits best, or strongest
   first: the baselines that fail in Hershey et al. (2016).
-- embeddings: 5, 10, 20 and 40 dimensions, tanh and sigmoid: heads on the trunk of the shipped talkers' network
+- embeddings: 5, 10, 20 and 40 dimensions, tanh and sigmoid: heads on the trunk of a trained talkers' network
   (--start), which stays as it is.
 
 Trained on `train`, measured on `test` after the last step; nothing is chosen in between. What has been done is not
@@ -61,7 +61,7 @@ OFFLINE = Recipe(
     embedding_weight=0.0, embedding_every=4, mask_weight=1.0, validate_every=200, patience=1,
 )  # fmt: skip
 LIVE = replace(OFFLINE, synthesis=128, hop=64, embedding_every=8)
-# A head on the shipped talkers' trunk: less to learn.
+# A head on a trained talkers' trunk: less to learn.
 STARTED = replace(
     LIVE, trunk="bands", groups=16, hidden=64, layers=3, steps=60, batch=16, learning_rate=3e-3, validate_every=60
 )

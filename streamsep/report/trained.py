@@ -81,8 +81,9 @@ def text(found: Mapping[str, Any]) -> list[str]:
         )
     if small := of(found, "embeddings"):
         paragraphs.append(
-            f"Budget of the embeddings: {budget(small[0])}, for a new head on the trunk of the shipped talkers' "
-            "network, which stays as it is: it had learnt with 20 dimensions, tanh, and a mask head."
+            f"Budget of the embeddings: {budget(small[0])}, for a new head on the trunk of a trained talkers' "
+            "network (the bank's at the time), which stays as it is: it had learnt with 20 dimensions, tanh, and a "
+            "mask head."
         )
     return paragraphs
 
