@@ -3,7 +3,6 @@ the mask head make of the same network, for two sources and three, between ideal
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +12,6 @@ from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, so
 from streamsep.evaluation.lists import Mixture, joined
 from streamsep.evaluation.metrics import LIMIT_DB, si_sdr_db
 from streamsep.evaluation.references import IDEAL, SpectralMasks, analyse, ideal_binary, seed_of, synthesise
-from streamsep.models.bank import look_back_graphs
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.centres import Centres
@@ -21,6 +19,7 @@ from streamsep.report.clips import read_clips, subgroup
 from streamsep.report.clustering_section import KINDS, make_section
 from streamsep.report.figures import figures_db
 from streamsep.report.nmf import oracle_nmf
+from streamsep.report.rendering import opened
 from streamsep.report.study import Job, Lists, Row, Section
 from streamsep.report.voices import closed, same_voice
 
@@ -56,11 +55,9 @@ class Clustering:
 
     def jobs(self, lists: Lists) -> list[Job]:
         """(kind, domain, number)."""
-        bank = lists.open_bank()
-        look_back_graphs(bank)
         found: list[Job] = []
-        for domain, model in bank.models.items():
-            sources = set(model.manifest.sources)
+        for domain, roles in opened(lists).roles.items():
+            sources = set(roles)
             kinds = [
                 kind
                 for kind in KINDS
@@ -75,7 +72,8 @@ class Clustering:
         mixture = made(lists, kind, domain, number)
         if mixture is None:
             return []
-        model = _models(lists)[domain]
+        bank = opened(lists)
+        model = Model(bank.steps[domain], bank.look_backs[domain])
         told = {"kind": kind, "domain": domain, "mixture": mixture.name, "clips": list(mixture.clips)}
         if kind == "two":
             clips = read_clips(lists.folder)
@@ -176,12 +174,3 @@ def _whole(graph: Batch, total: NDArray[np.complex128]) -> NDArray[np.float32]:
     """What the graph gives for all frames at once, every frame's where it belongs."""
     late = graph.manifest.look_ahead
     return graph.run(np.pad(total, ((0, late), (0, 0))), graph.start())[0][late:]
-
-
-@lru_cache(maxsize=1)
-def _models(lists: Lists) -> dict[str, Model]:
-    """All of the bank, by domain. Raises ModelError."""
-    bank = lists.open_bank()
-    return {
-        domain: Model(Batch(bank.models[domain].path), Batch(path)) for domain, path in look_back_graphs(bank).items()
-    }

@@ -75,7 +75,7 @@ def text(found: Mapping[str, Any]) -> list[str]:
     ]
     if whole := of(found, "offline"):
         paragraphs.append(
-            f"Budget of the first three tables: {budget(whole[0])}, from random weights; "
+            f"Budget of all but the embeddings: {budget(whole[0])}, from random weights; "
             f"{whole[0]['parameters']:,} weights offline. Windows of {whole[0]['window_ms']:g} ms, every "
             f"{whole[0]['hop_ms']:g} ms, where nothing else is said."
         )
@@ -176,8 +176,8 @@ def embeddings(found: Mapping[str, Any]) -> list[Table]:
         for kind in kinds:
             here = [network for network in networks if (network["dims"], network["activation"]) == (dims, kind)]
             cells += shown(here[0], ("oracle", "global")) if here else [None, None]
-        theirs = DIMS.get(dims)
-        lines.append((str(dims), *cells, *(number(value, 1) for value in theirs or ())))
+        theirs = [number(value, 1) for value in DIMS[dims]] if dims in DIMS else [None, None]
+        lines.append((str(dims), *cells, *theirs))
     note = "SDR improvement in dB, oracle and global k-means, of two talkers nobody had heard before."
     heads = (*columns, "paper, oracle", "paper, global")
     return [Table("Embedding dimensions and activations: talkers", heads, lines, note)]
