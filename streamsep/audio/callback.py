@@ -145,6 +145,11 @@ class Callback:
         else:
             xruns.device += 1
 
+    @property
+    def gaps(self) -> int:
+        """In the sound so far: underruns or overruns, whichever are more, for most gaps are both."""
+        return max(self.underruns.total, self.overruns.total)
+
     def stop(self) -> None:
         """From the next callback on, fade out; `silent` tells when that is done."""
         self._edges.stop()

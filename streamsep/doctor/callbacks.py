@@ -9,7 +9,7 @@ from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device, abandoned_on_error
-from streamsep.audio.live import collector_frozen
+from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.two_devices import open_stream
 from streamsep.bench.stimulus import lively_noise
 from streamsep.errors import DeviceError
@@ -114,26 +114,17 @@ def watch(
     callback = Callback(watched)
     with abandoned_on_error():
         stream = open_stream(callback, source, sink, rate, channels, best_block(source, sink, block))
-        with collector_frozen():
-            stream.start()
-            try:
-                time.sleep(START_FADE_S)
-                first, gaps = watched.calls, counted(callback)
-                end_s = time.monotonic() + seconds
-                while time.monotonic() < end_s and stream.alive:
-                    time.sleep(POLL_S)
-                last, gaps = watched.calls, counted(callback) - gaps
-                alive = stream.alive
-            finally:
-                stream.stop()
+        with collector_frozen(), running(stream):
+            time.sleep(START_FADE_S)
+            first, gaps = watched.calls, callback.gaps
+            end_s = time.monotonic() + seconds
+            while time.monotonic() < end_s:
+                stream.check()
+                time.sleep(POLL_S)
+            last, gaps = watched.calls, callback.gaps - gaps
         if callback.first_fault is not None:
             raise callback.first_fault
-        if not alive or last - first < 3:
-            raise DeviceError(f"{stream.names}: the device went away or its sound server stopped")
+        if last - first < 3:
+            raise DeviceError(f"{stream.names}: it called back {last - first} times in {seconds:g} s")
     seen = slice(first, last)
     return Callbacks(watched.began_s[seen], watched.ended_s[seen], watched.frames[seen] / rate, gaps)
-
-
-def counted(callback: Callback) -> int:
-    """Gaps so far; one may be both an underrun and an overrun."""
-    return max(sum(xruns.told().values()) for xruns in (callback.underruns, callback.overruns))

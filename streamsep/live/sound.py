@@ -31,11 +31,11 @@ from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
-from streamsep.errors import StreamsepError
+from streamsep.errors import DeviceError, StreamsepError
 from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
-from streamsep.realtime.engine import AUTO, Engine
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.overload import MONITOR_SLOW
 from streamsep.record.folder import facts
@@ -43,7 +43,6 @@ from streamsep.record.recorder import Recorder
 
 TOLD_EVERY_S = 0.05
 RELIEVED_PACE = 4  # of a monitor on a machine that cannot keep up: it looks so many times less often
-GONE_S = 1.0  # without a callback: the device does not play any more, whatever it says
 SWITCH_INTERVAL_S = (
     0.0005  # the callback waits at most so long for a thread that computes; Python's usual is ten times that
 )
@@ -218,11 +217,10 @@ class Player:
         self._guard, self._howls = guard, 0
         self._bypassed = bypassed
         self._pace = 1
-        self._gaps = 0
+        self._gaps: dict[str, Any] = {}  # by cause, as the recorder knows them
 
     def run(self, stream: Stream, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> str | None:
         """Until somebody asks to stop: None; or the device goes away: what became of it."""
-        calls, called_s = 0, time.monotonic()
         while True:
             for request in _all_of(asked):
                 if "stop" in request:
@@ -231,11 +229,10 @@ class Player:
                     self._do(request)
                 except StreamsepError as error:
                     speaker.say(say=str(error))
-            now_s = time.monotonic()
-            if self._callback.calls != calls:
-                calls, called_s = self._callback.calls, now_s
-            if not stream.alive or now_s - called_s > GONE_S:
-                return f"{stream.names}: the device went away or its sound server stopped"
+            try:
+                stream.check()
+            except DeviceError as gone:
+                return str(gone)
             self._relieve_monitor()
             self._warn_of_howling(speaker)
             self._check_recorder()
@@ -274,11 +271,10 @@ class Player:
         if self._recorder is None:
             return
         self._recorder.check()
-        causes = {"underruns": self._callback.underruns.told(), "overruns": self._callback.overruns.told()}
-        gaps = sum(sum(counts.values()) for counts in causes.values())
-        if gaps != self._gaps:
+        gaps = {"underruns": self._callback.underruns.told(), "overruns": self._callback.overruns.told()}
+        if self._callback.gaps and gaps != self._gaps:
             self._gaps = gaps
-            self._recorder.note("gaps", **causes)
+            self._recorder.note("gaps", **gaps)
 
     def now(self) -> dict[str, Any]:
         """Figures of this moment, for the meter; levels in dB of full scale, null for silence."""
@@ -296,8 +292,7 @@ class Player:
             "locked": engine.locked,
             "load": round(callback.load, 4),
             "worst_load": round(callback.worst_load, 4),
-            "underruns": sum(callback.underruns.told().values()),
-            "overruns": sum(callback.overruns.told().values()),
+            "gaps": callback.gaps,
             "overload": callback.overload.level,
             "switches": engine.counters.switches,
         }
@@ -329,6 +324,3 @@ def _all_of(asked: "queue.SimpleQueue[dict[str, Any]]") -> Iterator[dict[str, An
 def _decibels(linear: float) -> float | None:
     """Rounded; None for nothing."""
     return round(20 * math.log10(linear), 1) if linear > 0 else None
-
-
-__all__ = ["AUTO", "SoundPlan", "serve"]
