@@ -34,7 +34,7 @@ def resampled(sound: Samples, ratio: float, sizes: Callable[[], int]) -> Samples
         heard.append(reader.process(count, ratio).copy())
 
 
-@pytest.mark.parametrize("ratio", [0.999, 0.9998, 1.0, 1.0002, 1.001])
+@pytest.mark.parametrize("ratio", [0.9985, 0.999, 0.9998, 1.0, 1.0002, 1.001, 1.0015])
 @pytest.mark.parametrize("share", [0.003, 0.1, 0.3, 0.55, 0.7, 0.8, 0.83])
 def test_a_sine_stays_a_sine_where_it_should_be(ratio: float, share: float) -> None:
     """share: of the Nyquist frequency."""
@@ -63,7 +63,7 @@ def test_it_does_not_matter_how_the_outputs_are_cut() -> None:
 # ---------------------------------------------------------------------------------------------------------- the loop
 
 
-@pytest.mark.parametrize("drift", [200e-6, -200e-6, 50e-6, 900e-6])
+@pytest.mark.parametrize("drift", [200e-6, -200e-6, 50e-6, 900e-6, 1000e-6, -1000e-6])
 def test_hours_of_drift_are_followed_and_what_waits_stays_on_its_target(drift: float) -> None:
     pace, random = Pace(RATE), np.random.default_rng(1)
     a_second = 50  # calls
@@ -166,6 +166,8 @@ class Heard:
         Devices(-200e-6, jitter_s=0.001),
         Devices(50e-6),
         Devices(900e-6, 37, 160, jitter_s=0.002),
+        Devices(1000e-6, jitter_s=0.001),
+        Devices(-1000e-6, 160, 64, jitter_s=0.001),
         Devices(-200e-6, 160, 37, jitter_s=0.002),
         Devices(0.0, 80, 80, jitter_s=0.0),
     ],

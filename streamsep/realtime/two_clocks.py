@@ -15,7 +15,7 @@ from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.fractional import LONGEST, TAPS, Fractional
 from streamsep.realtime.ring import Ring
 
-MOST = 1000e-6  # by which a clock is followed
+MOST = 1500e-6  # by which the speed is changed: a clock that is 1000e-6 off is followed with some in reserve
 STEEPEST = 300e-6  # change of speed in a second: half a cent of pitch
 SMOOTHING_S = 0.3  # of the fill, before anything follows it
 FOLLOWING = 0.3  # natural frequency of the loop in rad/s, critically damped: it settles within 20 s
