@@ -85,11 +85,12 @@ class MonitorSettings(Section):
 
 
 class LiveSettings(Section):
-    """What protects the listener while sound is live."""
+    """What protects the listener while sound is live, and how often it is handed over."""
 
     howl_guard: bool = True
     start_db: float = Field(-30.0, ge=-40, le=0)
     most_gain_db: float = Field(12.0, ge=0, le=24)
+    smallest_block: bool = False
 
 
 class Settings(Section):
@@ -112,8 +113,8 @@ class Settings(Section):
     def _no_band_to_leave_out_without_a_window(self) -> "Settings":
         if not self.full_band and self.latency.path == "minimum-phase":
             raise ValueError(
-                "full_band must be true with latency.path: minimum-phase, whose filter works at the device's rate and "
-                "has no band above the models' to leave out; set latency.path: window to have full_band: false"
+                "full_band must be true with latency.path: minimum-phase, whose filter works at the device's rate "
+                "and has no band above the models' to leave out; set latency.path: window to have full_band: false"
             )
         return self
 

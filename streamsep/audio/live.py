@@ -24,6 +24,7 @@ class Stream:
     ) -> None:
         """Opens it; rate in Hz, block in frames, 0: as the device likes. Raises DeviceError when a device refuses."""
         self._callback = callback
+        self.block = block  # that PortAudio was asked for
         self._sd = portaudio()
         self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
         self._calls, self._called_s = -1, 0.0  # when last looked at

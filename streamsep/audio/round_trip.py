@@ -7,7 +7,7 @@ import numpy as np
 
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
-from streamsep.audio.device_latency import best_block, device_terms, whole_way
+from streamsep.audio.device_latency import device_terms, whole_way
 from streamsep.audio.devices import Device, abandoned_on_error
 from streamsep.audio.jack import API, jack, own_client
 from streamsep.audio.live import collector_frozen, running
@@ -117,19 +117,18 @@ def measure(
     latency: Ledger,
     source: Device,
     sink: Device,
-    block: int,
+    block: int | None,
     seconds: float,
     level_dbfs: float,
     loop: bool = False,
 ) -> RoundTrip:
     """Play probes for so many seconds, at this level, and find them again. latency: the engine's, which should be
-    bypassed. block: see `Stream`. loop: have JACK lead what is played straight back.
+    bypassed. block: see `open_stream`. loop: have JACK lead what is played straight back.
 
     Raises DeviceError when the devices refuse or go away, and when fewer than half of the probes come back; and what
     the engine raised."""
     if loop and not source.api == sink.api == API:
         raise DeviceError(f"--loop: only JACK and PipeWire's JACK can lead sound back; this is {sink.api}; {CONNECT}")
-    block = best_block(source, sink, block)
     prober = Prober(engine, make_probe(engine.rate, level_dbfs), seconds)
     callback = Callback(prober)
     with abandoned_on_error():
@@ -140,7 +139,7 @@ def measure(
             while not prober.done:
                 stream.check()
                 time.sleep(POLL_S)
-            terms = device_terms(source, sink, engine.rate, block, stream.latency_ms) | stream.terms
+            terms = device_terms(source, sink, engine.rate, stream.block, stream.latency_ms) | stream.terms
     if callback.first_fault is not None:
         raise callback.first_fault
     echoes = prober.echoes()

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamsep.cli.console import ledger_table, print_json, remarks, results
-from streamsep.cli.options import Api, AsJson, Block, Changes, Channels, Config, Rate, Sink, Source, chosen
+from streamsep.cli.options import (
+    Api,
+    AsJson,
+    Block,
+    Changes,
+    Channels,
+    Config,
+    Rate,
+    Sink,
+    Source,
+    chosen,
+    samples_a_block,
+)
 
 if TYPE_CHECKING:
     from streamsep.audio.round_trip import RoundTrip
@@ -16,7 +28,7 @@ def latency(
     source: Source = None,
     sink: Sink = None,
     channels: Channels = None,
-    block: Block = 0,
+    block: Block = None,
     rate: Rate = None,
     config: Config = "default",
     changes: Changes = None,
@@ -49,7 +61,8 @@ def latency(
         engine.reset()
         remarks.print(f"{ears.name} → {'JACK' if loop else 'cable'} → {microphone.name}, {engine.rate} Hz.")
         remarks.print(f"For {seconds:g} s there will be hisses of {level_dbfs:g} dBFS: wear no headphones.")
-        trip = measure(engine, engine.latency, microphone, ears, block, seconds, level_dbfs, loop)
+        samples = samples_a_block(block, settings)
+        trip = measure(engine, engine.latency, microphone, ears, samples, seconds, level_dbfs, loop)
     if as_json:
         ledger = trip.ledger.told()
         print_json(

@@ -20,6 +20,7 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as in gains_db.noise=-30; may be repeated."),
 ]
 DEVICE = "NAME|NUMBER"
+LONGEST_BLOCK = 65_536  # samples: more than a second of sound
 Api = Annotated[
     str | None,
     typer.Option(
@@ -34,10 +35,21 @@ Sink = Annotated[
 ]
 Channels = Annotated[int | None, typer.Option(min=1, help="Of both devices; by default at most 2.")]
 Block = Annotated[
-    int, typer.Option(min=0, help="Samples a callback; 0: as the device likes, which is best on JACK and PipeWire.")
+    int | None,
+    typer.Option(
+        min=0,
+        max=LONGEST_BLOCK,
+        help="Samples a callback; 0: as the device likes, which is best on JACK and PipeWire.",
+        show_default="the configuration's",
+    ),
 ]
 Rate = Annotated[int | None, typer.Option(min=1, help="Hz; by default the output device's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for a program to read.")]
+
+
+def samples_a_block(asked: int | None, settings: Settings) -> int | None:
+    """What to ask the device for: 0, as it likes; None, the shortest that it takes."""
+    return None if asked is None and settings.live.smallest_block else asked or 0
 
 
 def chosen(config: str, domain: str | None, changes: list[str] | None) -> Settings:

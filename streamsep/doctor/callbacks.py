@@ -7,7 +7,6 @@ import numpy as np
 
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
-from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device, abandoned_on_error
 from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.two_devices import open_stream
@@ -104,16 +103,22 @@ class Callbacks:
 
 
 def watch(
-    engine: Processor | None, source: Device, sink: Device, rate: int, channels: int, block: int, seconds: float
+    engine: Processor | None,
+    source: Device,
+    sink: Device,
+    rate: int,
+    channels: int,
+    block: int | None,
+    seconds: float,
 ) -> Callbacks:
-    """Run callbacks for so many seconds, after half a second in which everything settles.
+    """Run callbacks for so many seconds, after half a second in which everything settles. block: see `open_stream`.
 
     Raises DeviceError when a device refuses, goes away, or calls back fewer than three times; and what the engine
     raised."""
     watched = Watched(engine, rate, channels, seconds + START_FADE_S + 1.0)
     callback = Callback(watched)
     with abandoned_on_error():
-        stream = open_stream(callback, source, sink, rate, channels, best_block(source, sink, block))
+        stream = open_stream(callback, source, sink, rate, channels, block)
         with collector_frozen(), running(stream):
             time.sleep(START_FADE_S)
             first, gaps = watched.calls, callback.gaps

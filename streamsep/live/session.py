@@ -250,6 +250,7 @@ class Session:
             "heard": last and last["heard"],
             "rate": opened["rate"],
             "channels": opened["channels"],
+            "block": opened["block"],
             "latency": self.ledger.told(),
             "fault": next((report["fault"] for report in reports if report["fault"]), None),
             "switches": counters.get("switches", 0),

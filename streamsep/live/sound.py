@@ -25,7 +25,7 @@ import streamsep
 from streamsep.assembly import build, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
-from streamsep.audio.device_latency import best_block, device_terms
+from streamsep.audio.device_latency import device_terms, samples_a_call
 from streamsep.audio.devices import Device
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
@@ -59,7 +59,7 @@ class SoundPlan:
     sink: str | None = None
     known: tuple[Device, Device] | None = None  # what these were to a process before: they are waited for
     channels: int | None = None  # None: at most two
-    block: int = 0  # samples; 0: as the device likes
+    block: int | None = 0  # samples; 0: as the device likes; None: the shortest that it takes
     rate: int | None = None  # Hz; None: the output device's
     bypass: bool = False
     heard: str | None = None  # the domain to begin with where the monitor chooses; None: the dry sound
@@ -137,11 +137,10 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
             engine.set_gain(name, gain_db)
         guard = make_guard(plan.settings, engine.rate, channels)
         callback = Callback(engine, guard)
-        block = best_block(microphone, ears, plan.block)
-        stream = open_stream(callback, microphone, ears, engine.rate, channels, block)
+        stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
 
         def on_the_way() -> dict[str, float]:
-            return device_terms(microphone, ears, engine.rate, block, stream.latency_ms) | stream.terms
+            return device_terms(microphone, ears, engine.rate, stream.block, stream.latency_ms) | stream.terms
 
         used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_terms": on_the_way()}
         recorder = _record(plan, engine, bank, used, speaker)
@@ -153,6 +152,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
                 "devices": [asdict(microphone), asdict(ears)],
                 "rate": engine.rate,
                 "channels": channels,
+                "block": samples_a_call(microphone, ears, stream.block),
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
                 "latency": engine.latency.told(),
