@@ -90,7 +90,7 @@ def test_the_shortest_blocks_are_those_with_which_the_devices_open_and_jacks_are
 ) -> None:
     made_up = PortAudio(shortest)
     monkeypatch.setattr(live, "portaudio", lambda: made_up)
-    monkeypatch.setattr(TwoDevices, "_survey", lambda self, rate: (64.0, 64.0))
+    monkeypatch.setattr(TwoDevices, "_survey", lambda self, rate: (64.0, 64.0, 64.0))
     callback: Any = SimpleNamespace()
     stream = two_devices.open_stream(callback, source, sink, 48_000, 2, None)
     assert stream.block == block

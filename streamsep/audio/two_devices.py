@@ -78,7 +78,6 @@ class TwoDevices(Stream):
         self._clocks: TwoClocks | None = None  # until the survey is over
         self._calling = False
         self._stairs = Stairs(rate), Stairs(rate)  # of input and output
-        self._longest = 0  # frames the input ever gave
         self._most = [rate, rate]  # frames of a call of either that the ring is made for
         self._outgrown = False
         self._heard = np.zeros((rate, channels), np.float32)  # no device has blocks of a second
@@ -102,26 +101,29 @@ class TwoDevices(Stream):
                 self._stream.start()
             opened.pop_all()  # what was refused is not left open: it would be in use when it is tried again
         self.latency_ms = {"input": 1000 * self._input.latency, "output": 1000 * self._stream.latency}
-        written, read = self._survey(rate)
+        written, read, at_once = self._survey(rate)
         self._most = [round(width + MARGIN_S * rate) for width in (written, read)]
         self._clocks = TwoClocks(rate, channels, written, read)
-        self.terms = {TERM: round(self._clocks.delay) - self._longest}  # a block is in the input device's term
+        told = min(at_once, self._input.latency * rate)  # what of it is in the input device's term already
+        self.terms = {TERM: round(self._clocks.delay - told)}
 
-    def _survey(self, rate: int) -> tuple[float, float]:
-        """The widths of the stairs of input and output. Raises DeviceError when one of them does not call."""
-        seen: list[tuple[float, float]] = []
+    def _survey(self, rate: int) -> tuple[float, float, float]:
+        """The widths of the stairs of input and output, and the input's block. Raises DeviceError when one of them
+        does not call."""
+        seen: list[tuple[float, float, float]] = []
         for _ in range(SURVEYS):
             self._stairs = Stairs(rate), Stairs(rate)
             time.sleep(SURVEY_S)
-            seen.append((self._stairs[0].width, self._stairs[1].width))
-        calmest = tuple(min(filter(None, widths), default=0.0) for widths in zip(*seen, strict=True))
-        if not all(calmest):
+            written, read = self._stairs
+            seen.append((written.width, read.width, written.block))
+        from_input, from_output, block = (min(filter(None, each), default=0.0) for each in zip(*seen, strict=True))
+        if not from_input or not from_output:
             self._close()
-            side = "output" if calmest[0] else "input"
+            side = "output" if from_input else "input"
             raise DeviceError(
                 f"{self.names}: the {side} was opened, but gives no sign of life: is it in use elsewhere?"
             )
-        return calmest[0], calmest[1]
+        return from_input, from_output, block
 
     def start(self) -> None:
         """The callback is called from now on."""
@@ -155,7 +157,6 @@ class TwoDevices(Stream):
             self._outgrown = True
         if self._clocks is None:
             self._stairs[0].step(frames, now_s)
-            self._longest = max(self._longest, frames)
         else:
             self._clocks.write(block, now_s)
 
