@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
-from streamsep.assembly import build, make_guard
+from streamsep.assembly import Tell, build, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
 from streamsep.audio.device_latency import device_terms, samples_a_call
@@ -162,7 +162,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         player = Player(engine, callback, guardian, recorder, guard, plan.bypass)
         with collector_frozen():
             stream.start()
-            gone = player.run(stream, speaker, asked)
+            gone = player.run(stream, speaker, tell, asked)
             if gone is None:
                 terms = on_the_way()  # as the wires are in the end
                 stream.stop()
@@ -219,8 +219,11 @@ class Player:
         self._pace = 1
         self._gaps: dict[str, Any] = {}  # by cause, as the recorder knows them
 
-    def run(self, stream: Stream, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> str | None:
-        """Until somebody asks to stop: None; or the device goes away: what became of it."""
+    def run(
+        self, stream: Stream, speaker: Speaker, tell: Tell, asked: "queue.SimpleQueue[dict[str, Any]]"
+    ) -> str | None:
+        """Until somebody asks to stop: None; or the device goes away: what became of it. tell: called with a sentence
+        for the user."""
         while True:
             for request in _all_of(asked):
                 if "stop" in request:
@@ -228,13 +231,13 @@ class Player:
                 try:
                     self._do(request)
                 except StreamsepError as error:
-                    speaker.say(say=str(error))
+                    tell(str(error))
             try:
                 stream.check()
             except DeviceError as gone:
                 return str(gone)
             self._relieve_monitor()
-            self._warn_of_howling(speaker)
+            self._warn_of_howling(tell)
             self._check_recorder()
             speaker.say(now=self.now())
             time.sleep(TOLD_EVERY_S)
@@ -258,13 +261,13 @@ class Player:
             self._pace = pace
             self._guardian.board.slow_down(pace)
 
-    def _warn_of_howling(self, speaker: Speaker) -> None:
+    def _warn_of_howling(self, tell: Tell) -> None:
         """Say so when the microphone hears the loudspeaker."""
         guard = self._guard
         if guard is not None and guard.howls != self._howls:
             self._howls = guard.howls
             where = f" at {guard.tone_hz:.0f} Hz" if guard.tone_hz else ""
-            speaker.say(say=f"it howls{where} and was turned down: use headphones, or lower a gain")
+            tell(f"it howls{where} and was turned down: use headphones, or lower a gain")
 
     def _check_recorder(self) -> None:
         """See how it is, and let it know of gaps in the sound."""
