@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from streamsep.bench.hop import STAGES
 from streamsep.bench.report import FORMAT
+from streamsep.bench.stages import STAGES
 from streamsep.bench.timing import SHARES
 
 
