@@ -9,7 +9,7 @@ import pytest
 from fakes import Shares, make_engine
 
 from streamsep.audio.callback import Callback
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceGoneError
 from streamsep.live import sound
 from streamsep.live.sound import Player
 
@@ -49,7 +49,7 @@ def played(monkeypatch: pytest.MonkeyPatch) -> Played:
         made.stream.check = gone
 
     def gone() -> None:
-        raise DeviceError("it is gone")
+        raise DeviceGoneError("it is gone")
 
     monkeypatch.setattr(sound, "time", SimpleNamespace(sleep=sleep))
     return made

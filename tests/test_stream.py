@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from streamsep.audio import live
 from streamsep.audio.live import GONE_S, Stream, running
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceGoneError
 
 GONE = "made up: the device went away or its sound server stopped"
 
@@ -47,7 +47,7 @@ def test_a_device_is_gone_when_it_has_not_called_for_a_second(pauses: list[float
             stream.check()
             at += pause_s
             if pause_s > GONE_S:
-                with pytest.raises(DeviceError, match=GONE):
+                with pytest.raises(DeviceGoneError, match=GONE):
                     stream.check()
             elif pause_s < 0.99 * GONE_S:
                 stream.check()
@@ -58,7 +58,7 @@ def test_a_device_is_gone_when_it_says_so_however_often_it_calls() -> None:
     stream.check()
     callback.calls += 1
     stream._stream.active = False
-    with pytest.raises(DeviceError, match=GONE):
+    with pytest.raises(DeviceGoneError, match=GONE):
         stream.check()
 
 

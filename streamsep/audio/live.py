@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device, portaudio
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, DeviceGoneError
 from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
@@ -71,13 +71,13 @@ class Stream:
         return bool(self._stream.active)
 
     def check(self) -> None:
-        """To be called again and again while it runs. Raises DeviceError when the device plays no more: as it says,
-        or because it does not call any more."""
+        """To be called again and again while it runs. Raises DeviceGoneError when the device plays no more: it says
+        so, or does not call any more."""
         now_s = time.monotonic()
         if self._callback.calls != self._calls:
             self._calls, self._called_s = self._callback.calls, now_s
         if not self.alive or now_s - self._called_s > GONE_S:
-            raise DeviceError(f"{self.names}: the device went away or its sound server stopped")
+            raise DeviceGoneError(f"{self.names}: the device went away or its sound server stopped")
 
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:

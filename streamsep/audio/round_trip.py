@@ -8,7 +8,7 @@ import numpy as np
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
 from streamsep.audio.device_latency import device_terms, whole_way
-from streamsep.audio.devices import Device, abandoned_on_error
+from streamsep.audio.devices import Device, abandoned_when_gone
 from streamsep.audio.jack import API, jack, own_client
 from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.probe import Echo, find, make_probe
@@ -131,7 +131,7 @@ def measure(
         raise DeviceError(f"--loop: only JACK and PipeWire's JACK can lead sound back; this is {sink.api}; {CONNECT}")
     prober = Prober(engine, make_probe(engine.rate, level_dbfs), seconds)
     callback = Callback(prober)
-    with abandoned_on_error():
+    with abandoned_when_gone():
         stream = open_stream(callback, source, sink, engine.rate, engine.channels, block)
         with collector_frozen(), running(stream):
             if loop:

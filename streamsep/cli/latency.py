@@ -44,16 +44,15 @@ def latency(
 
     Example: [bold]streamsep latency --block 128[/]
     """
-    from streamsep.assembly import make_engine
+    from streamsep.assembly import fitting_bank, make_engine
     from streamsep.audio import devices
     from streamsep.audio.jack import API
     from streamsep.audio.round_trip import measure
-    from streamsep.models.bank import open_bank
 
     settings = chosen(config, None, changes)
+    bank = fitting_bank(settings)
     api = api or (API if loop else None)
     microphone, ears = devices.find(source, "input", api), devices.find(sink, "output", api)
-    bank = open_bank(**settings.models.model_dump())
     settings = settings.model_copy(update={"domain": bank.domains[0]})  # bypassed, they are all alike
     channels = channels or min(2, microphone.inputs, ears.outputs)
     with make_engine(settings, bank, rate or ears.rate, channels, None) as engine:

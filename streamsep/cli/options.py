@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from streamsep.config import Settings, load_settings, parse_overrides
+from streamsep.realtime.resample import HIGHEST_HZ, LOWEST_HZ
 
 Config = Annotated[str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a YAML file.")]
 Domain = Annotated[
@@ -21,6 +22,7 @@ Changes = Annotated[
 ]
 DEVICE = "NAME|NUMBER"
 LONGEST_BLOCK = 65_536  # samples: more than a second of sound
+MOST_CHANNELS = 256
 Api = Annotated[
     str | None,
     typer.Option(
@@ -33,7 +35,9 @@ Source = Annotated[
 Sink = Annotated[
     str | None, typer.Option("--output", metavar=DEVICE, help="What to play on: a part of its name, or its number.")
 ]
-Channels = Annotated[int | None, typer.Option(min=1, help="Of both devices; by default at most 2.")]
+Channels = Annotated[
+    int | None, typer.Option(min=1, max=MOST_CHANNELS, help="Of both devices; by default at most 2.")
+]
 Block = Annotated[
     int | None,
     typer.Option(
@@ -43,7 +47,7 @@ Block = Annotated[
         show_default="the configuration's",
     ),
 ]
-Rate = Annotated[int | None, typer.Option(min=1, help="Hz; by default the output device's.")]
+Rate = Annotated[int | None, typer.Option(min=LOWEST_HZ, max=HIGHEST_HZ, help="Hz; by default the output device's.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for a program to read.")]
 
 

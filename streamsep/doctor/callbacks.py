@@ -7,7 +7,7 @@ import numpy as np
 
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
-from streamsep.audio.devices import Device, abandoned_on_error
+from streamsep.audio.devices import Device, abandoned_when_gone
 from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.two_devices import open_stream
 from streamsep.bench.stimulus import lively_noise
@@ -117,7 +117,7 @@ def watch(
     raised."""
     watched = Watched(engine, rate, channels, seconds + START_FADE_S + 1.0)
     callback = Callback(watched)
-    with abandoned_on_error():
+    with abandoned_when_gone():
         stream = open_stream(callback, source, sink, rate, channels, block)
         with collector_frozen(), running(stream):
             time.sleep(START_FADE_S)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamsep.assembly import build
+from streamsep.assembly import build, fitting_bank
 from streamsep.audio import devices as audio
 from streamsep.audio.callback import Processor
 from streamsep.audio.devices import Device
@@ -51,6 +51,7 @@ def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> 
     """seconds: of each of the two long measurements. tell: called with a sentence on what is being done.
 
     Raises ConfigError and ModelError for settings that cannot be, nothing for what the machine cannot do."""
+    bank = fitting_bank(patient.settings)
     report = Report()
     report.findings += machine.machine_findings()
     report.findings += sound_system()
@@ -71,7 +72,7 @@ def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> 
     try:
         tell(f"Callbacks of {ears.name} without a model, {seconds:g} s.")
         add(report, "no model", seen(None, patient.block, seconds))
-        with build(patient.settings, rate, channels)[0] as engine:
+        with build(patient.settings, rate, channels, bank=bank)[0] as engine:
             tell(f"Callbacks with the bank, {seconds:g} s.")
             add(report, "the bank", seen(engine, patient.block, seconds))
             if before is not None and (after := machine.read(STAT)) and (stolen := findings.stolen(before, after)):

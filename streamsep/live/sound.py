@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
-from streamsep.assembly import Tell, build, make_guard
+from streamsep.assembly import Tell, build, fitting_bank, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
 from streamsep.audio.device_latency import device_terms, samples_a_call
@@ -31,7 +31,7 @@ from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
-from streamsep.errors import DeviceError, StreamsepError
+from streamsep.errors import DeviceGoneError, StreamsepError
 from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
@@ -114,6 +114,7 @@ def _listen(lifeline: int, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
 
 def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """From the first sample to the last. Raises StreamsepError when it cannot begin."""
+    bank = fitting_bank(plan.settings)
     microphone, ears = find_devices(plan)
     channels = plan.channels or min(2, microphone.inputs, ears.outputs)
     recorder: Recorder | None = None
@@ -128,8 +129,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         if recorder is not None:
             recorder.look(asdict(seen))
 
-    engine, bank, guardian = build(
-        plan.settings, plan.rate or ears.rate, channels, tell=tell, look=look, first=plan.heard
+    engine, _, guardian = build(
+        plan.settings, plan.rate or ears.rate, channels, tell=tell, look=look, first=plan.heard, bank=bank
     )
     with engine, ExitStack() as ending:
         engine.bypass(plan.bypass)
@@ -234,7 +235,7 @@ class Player:
                     tell(str(error))
             try:
                 stream.check()
-            except DeviceError as gone:
+            except DeviceGoneError as gone:
                 return str(gone)
             self._relieve_monitor()
             self._warn_of_howling(tell)
