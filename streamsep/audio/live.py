@@ -12,7 +12,7 @@ from streamsep.errors import DeviceError, DeviceGoneError
 from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
-GONE_S = 1.0  # without a callback: the device does not play any more, whatever it says
+GONE_S = 1.0  # without a callback, and two blocks: the device does not play any more, whatever it says
 POLL_S = 0.02
 
 
@@ -28,6 +28,7 @@ class Stream:
         self._sd = portaudio()
         self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
         self._calls, self._called_s = -1, 0.0  # when last looked at
+        self._gone_s = GONE_S + 2 * block / rate
         self._open(source, sink, rate, channels, block)
         callback.device_clock = lambda: float(self._stream.time)
 
@@ -76,7 +77,7 @@ class Stream:
         now_s = time.monotonic()
         if self._callback.calls != self._calls:
             self._calls, self._called_s = self._callback.calls, now_s
-        if not self.alive or now_s - self._called_s > GONE_S:
+        if not self.alive or now_s - self._called_s > self._gone_s:
             raise DeviceGoneError(f"{self.names}: the device went away or its sound server stopped")
 
     @contextmanager

@@ -193,6 +193,9 @@ def show(summary: dict[str, Any]) -> None:
         causes = {cause: count for cause, count in summary[name].items() if count}
         blamed = f" ({', '.join(f'{cause} {count}' for cause, count in causes.items())})" if causes else ""
         results.print(f"{name}: {sum(causes.values())}{blamed}")
+    for name in ("non_finite_hops", "separator_faults"):
+        if summary["counters"].get(name):
+            results.print(f"{name.replace('_', ' ')}: {summary['counters'][name]}")
     if summary["howls"]:
         results.print(f"it howled {summary['howls']} times and was turned down")
     if summary["reconnections"]:

@@ -21,7 +21,7 @@ Changes = Annotated[
     typer.Option("--set", metavar="KEY=VALUE", help="Change one setting, as in gains_db.noise=-30; may be repeated."),
 ]
 DEVICE = "NAME|NUMBER"
-LONGEST_BLOCK = 65_536  # samples: more than a second of sound
+LONGEST_BLOCK = 8192  # samples
 MOST_CHANNELS = 256
 Api = Annotated[
     str | None,
