@@ -16,6 +16,7 @@ from calibrated import make_calibrated_bank, promising
 from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import STAGES
 from small_bank import DOMAINS, make_bank
 from typer.testing import CliRunner
 
@@ -28,7 +29,7 @@ from streamsep.bench.banks import bank_of, front_ends, main_first
 from streamsep.bench.catch_up import Restless, time_catch_up
 from streamsep.bench.hop import FADING, TURNS, WARM_UP, Case, Fading, time_cases, traced_peak
 from streamsep.bench.report import NEEDED
-from streamsep.bench.stages import STAGES, Shim, time_stages
+from streamsep.bench.stages import Shim, time_stages
 from streamsep.bench.stimulus import as_blocks, lively_noise
 from streamsep.bench.timing import figures, one_core, time_calls
 from streamsep.cli.main import app

@@ -12,15 +12,6 @@ from streamsep.bench.timing import Nanoseconds, Nothing
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.window_path import WindowPath
 
-STAGES = (
-    "analysis",
-    "graph",
-    "masks",
-    "crossfade",
-    "synthesis",
-    "limiter",
-    "rest",
-)  # of the window path as it is usual
 REST = "rest"
 METHODS = {"high band": ("process", "add_heard")}  # of a part, where it has more than one that takes time
 
