@@ -39,8 +39,8 @@ ABOUT = {
         "A network of this shape first learnt speech in noise (configs/train/noise.yaml with this trunk, 400 steps "
         "of 20 examples of 2 s at a rate of 1.5e-3; the card of the noise model names these data), then two talkers "
         "(configs/train/speech.yaml, 1,600 steps, seed 12; until step 1,338 the rate was falling towards step "
-        "2,600). The run below began at its averaged weights, with examples twice as long, so that talkers keep their "
-        "places for longer; until step 608 its learning rate was falling towards step 1,300.",
+        "2,600). The run below began at its averaged weights, with examples twice as long, so that talkers keep "
+        "their places for longer; until step 608 its learning rate was falling towards step 1,300.",
     ),
     "environment": About(
         ("event", "event"),
