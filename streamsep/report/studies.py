@@ -1,10 +1,12 @@
 """All studies there are, in the order of the report."""
 
 from streamsep.errors import ConfigError
+from streamsep.report.hearing import Hearing
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(),)}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Hearing())}
+BY_NAME_ONLY = ("hearing",)  # needs what not everybody has
 
 
 def chosen(names: list[str]) -> list[Study]:
