@@ -2,11 +2,13 @@
 
 from streamsep.errors import ConfigError
 from streamsep.report.clustering import Clustering
+from streamsep.report.hearing import Hearing
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 from streamsep.report.trained import Trained
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Clustering(), Trained())}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Clustering(), Trained(), Hearing())}
+BY_NAME_ONLY = ("hearing",)  # needs what not everybody has
 
 
 def chosen(names: list[str]) -> list[Study]:
