@@ -134,7 +134,7 @@ def test_a_price_is_paid_mixture_by_mixture() -> None:
     figures_db = {"offline": {"a": 3.0, "b": 5.0}, "causal": {"b": 4.0, "a": 2.5}}
     offline, causal = (
         [
-            {"mixture": name, "clips": [name], **dict.fromkeys(("oracle", "global"), {"sdri_db": db})}
+            {"mixture": name, "clips": [name], **{way: {"sdri_db": db} for way in ("oracle", "global")}}
             for name, db in of
         ]
         for of in (each.items() for each in figures_db.values())
