@@ -12,6 +12,7 @@ from streamsep.cli.console import print_error
 from streamsep.cli.demo import demo
 from streamsep.cli.devices import devices
 from streamsep.cli.doctor import doctor
+from streamsep.cli.evaluate import evaluate
 from streamsep.cli.latency import latency
 from streamsep.cli.live import live
 from streamsep.cli.models import models
@@ -52,7 +53,21 @@ def options(
     """Separate sound while it is heard: speech from noise, vocals from music, within a hearing aid's delay."""
 
 
-for command in (demo, separate, live, latency, score, devices, doctor, models, check, quality, scenes, bench):
+for command in (
+    demo,
+    separate,
+    live,
+    latency,
+    score,
+    devices,
+    doctor,
+    models,
+    check,
+    quality,
+    scenes,
+    evaluate,
+    bench,
+):
     app.command()(command)
 
 

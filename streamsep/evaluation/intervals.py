@@ -36,12 +36,37 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable
     if not kept:
         return Interval(float("nan"), float("nan"), float("nan"), 0)
     found = np.array([values[i] for i in kept], np.float64)
-    labels = _numbered([clusters[i] for i in kept])
-    random = np.random.default_rng(seed)
-    weights = random.exponential(size=(DRAWS, int(labels.max()) + 1))[:, labels].prod(axis=2)
+    weights = drawn_weights([clusters[i] for i in kept], seed)
     means = weights @ found / weights.sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(found.mean()), float(low), float(high), len(found))
+
+
+def clustered_share(
+    parts: Sequence[float], wholes: Sequence[float], clusters: Sequence[Sequence[Hashable]], seed: int = 0
+) -> Interval:
+    """The sum of the parts over the sum of the wholes, with its interval, drawn as that of `clustered_mean`; where
+    either is nan both are left out.
+
+    >>> clustered_share([1.0, 3.0], [2.0, 6.0], [["a"], ["b"]])
+    Interval(mean=0.5, low=0.5, high=0.5, n=2)
+    """
+    kept = [i for i, both in enumerate(zip(parts, wholes, strict=True)) if not np.isnan(both).any()]
+    some, every = (np.array([values[i] for i in kept], np.float64) for values in (parts, wholes))
+    if not kept or not every.sum():
+        return Interval(float("nan"), float("nan"), float("nan"), 0)
+    weights = drawn_weights([clusters[i] for i in kept], seed)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        low, high = np.nanquantile(weights @ some / (weights @ every), [0.025, 0.975])
+    return Interval(float(some.sum() / every.sum()), float(low), float(high), len(kept))
+
+
+def drawn_weights(clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> NDArray[np.float64]:
+    """(DRAWS, values): what each value weighs in each draw of the bootstrap."""
+    labels = _numbered(clusters)
+    random = np.random.default_rng(seed)
+    weights: NDArray[np.float64] = random.exponential(size=(DRAWS, int(labels.max()) + 1))[:, labels].prod(axis=2)
+    return weights
 
 
 def _numbered(clusters: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:

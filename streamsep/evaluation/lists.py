@@ -32,6 +32,25 @@ class Mixture:
 
 def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
     """The mixtures of one split and domain, in the list's order. Raises AudioError when there is no such list."""
+    for name, rows in _listed(folder, split, domain):
+        yield _read(folder, domain, name, rows)
+
+
+def count(folder: Path, split: str, domain: str) -> int:
+    """How many they are. Raises AudioError when there is no such list."""
+    return len(_listed(folder, split, domain))
+
+
+def mixture(folder: Path, split: str, domain: str, number: int) -> Mixture:
+    """One of them, by its place in the list. Raises AudioError when there is no such list, or not so many in it."""
+    listed = _listed(folder, split, domain)
+    if not 0 <= number < len(listed):
+        raise AudioError(f"{folder}: {split} has {len(listed)} mixtures of {domain!r}, asked for number {number}")
+    return _read(folder, domain, *listed[number])
+
+
+def _listed(folder: Path, split: str, domain: str) -> list[tuple[str, list[dict[str, str]]]]:
+    """By name of the mixture: its rows, a slot each."""
     table = folder / "mixtures.csv"
     if not table.is_file():
         raise AudioError(f"{folder}: expected a folder with a mixtures.csv and the clips it names, found none")
@@ -39,17 +58,21 @@ def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
         rows = [row for row in csv.DictReader(file) if row["split"] == split and row["domain"] == domain]
     if not rows:
         raise AudioError(f"{table}: no mixture with split {split!r} and domain {domain!r}")
-    for name, group in groupby(rows, key=lambda row: row["mixture"]):
-        slots = sorted(group, key=lambda row: int(row["slot"]))
-        sources = np.zeros((len(slots), LENGTH), np.float32)
-        for source, row in zip(sources, slots, strict=True):
-            start, samples = int(row["start"]), int(row["samples"])
-            piece, rate = files.read(folder / row["path"], stop=start + samples)
-            if rate != RATE:
-                raise AudioError(f"{folder / row['path']}: expected {RATE} Hz, found {rate} Hz")
-            piece = piece[start:, 0] * np.float32(row["gain"])
-            source[: len(piece)] = piece
-        yield Mixture(name, domain, tuple(row["path"] for row in slots), sources)
+    grouped = groupby(rows, key=lambda row: row["mixture"])
+    return [(name, sorted(group, key=lambda row: int(row["slot"]))) for name, group in grouped]
+
+
+def _read(folder: Path, domain: str, name: str, slots: list[dict[str, str]]) -> Mixture:
+    """The sounds of one mixture."""
+    sources = np.zeros((len(slots), LENGTH), np.float32)
+    for source, row in zip(sources, slots, strict=True):
+        start, samples = int(row["start"]), int(row["samples"])
+        piece, rate = files.read(folder / row["path"], stop=start + samples)
+        if rate != RATE:
+            raise AudioError(f"{folder / row['path']}: expected {RATE} Hz, found {rate} Hz")
+        piece = piece[start:, 0] * np.float32(row["gain"])
+        source[: len(piece)] = piece
+    return Mixture(name, domain, tuple(row["path"] for row in slots), sources)
 
 
 def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:

@@ -1,11 +1,12 @@
 """How good an estimate of a source is: its distance from the source in dB, and for speech how well it is understood
 and liked.
 
-SI-SDR (Le Roux et al. 2019) is computed here. SDR, STOI, ESTOI and PESQ are computed by the libraries of the extra
-"evaluation", which are imported when they are first needed. All functions are pure and compute in float64, whatever
-the loudness of either sound. Nothing is centred: an offset is an error like any other.
+SI-SDR and SD-SDR (Le Roux et al. 2019) are computed here. SDR, STOI, ESTOI and PESQ are computed by the libraries of
+the extra "evaluation", which are imported when they are first needed. All functions are pure and compute in float64,
+whatever the loudness of either sound. Nothing is centred: an offset is an error like any other.
 """
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -41,12 +42,29 @@ def si_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
         return float("nan")
     along = wanted * (heard @ wanted / (wanted @ wanted))
     rest = heard - along
-    found, lost = float(along @ along), float(rest @ rest)
-    if found <= lost * 10 ** (-LIMIT_DB / 10):
-        return -LIMIT_DB
-    if lost <= found * 10 ** (-LIMIT_DB / 10):
-        return LIMIT_DB
-    return float(10 * np.log10(found / lost))
+    return _limited_db(float(along @ along), float(rest @ rest))
+
+
+def sd_sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
+    """As `si_sdr_db`, but an estimate that is too soft or too loud is an error as well: never more.
+
+    The scale-dependent SDR (Le Roux et al. 2019): the projection on the source, against all that keeps the estimate
+    from being the source.
+
+    >>> round(sd_sdr_db([2.0, 0.0], [1.0, 0.0]), 2), round(sd_sdr_db([0.5, 0.0], [1.0, 0.0]), 2)
+    (6.02, 0.0)
+    """
+    heard, wanted = _unit_peaks(estimate, source)
+    if not wanted.any():
+        return float("nan")
+    louder = float(np.abs(np.asarray(estimate, np.float64)).max() / np.abs(np.asarray(source, np.float64)).max())
+    if louder > 1:
+        wanted = wanted / louder
+    else:
+        heard = heard * louder
+    along = wanted * (heard @ wanted / (wanted @ wanted))
+    rest = heard - wanted
+    return _limited_db(float(along @ along), float(rest @ rest))
 
 
 def sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
@@ -54,13 +72,24 @@ def sdr_db(estimate: ArrayLike, source: ArrayLike) -> float:
 
     This is the SDR of BSS-eval (Vincent, Gribonval & Fevotte 2006), by fast_bss_eval. Raises what `si_sdr_db` raises,
     and ConfigError when that package is missing."""
-    heard, wanted = _unit_peaks(estimate, source)
+    _unit_peaks(estimate, source)
+    return float(sdrs_db([estimate], [source])[0, 0])
+
+
+def sdrs_db(estimates: Sequence[ArrayLike], sources: Sequence[ArrayLike]) -> NDArray[np.float64]:
+    """`sdr_db` of every estimate against every source, (sources, estimates): quicker than one by one.
+
+    All are (samples,), equally long. Raises as `sdr_db` does."""
     bss = _package("sdr")
-    if not wanted.any():
-        return float("nan")
-    with np.errstate(divide="ignore"):  # nothing but the source, or nothing of it
-        lost_db = bss.sdr_loss(heard[None], wanted[None], filter_length=FILTER_TAPS, pairwise=True)
-    return float(np.clip(-lost_db[0, 0], -LIMIT_DB, LIMIT_DB))
+    heard = np.stack([_unit_peak(each, "estimate") for each in estimates])
+    wanted = np.stack([_unit_peak(each, "source") for each in sources])
+    found = np.full((len(wanted), len(heard)), np.nan)
+    there = wanted.any(axis=1)
+    if there.any():
+        with np.errstate(divide="ignore"):  # nothing but the source, or nothing of it
+            lost_db = bss.sdr_loss(heard, wanted[there], filter_length=FILTER_TAPS, pairwise=True)
+        found[there] = np.clip(-lost_db, -LIMIT_DB, LIMIT_DB)
+    return found
 
 
 def improvement_db(after_db: float, before_db: float) -> float:
@@ -134,6 +163,15 @@ def best_order(
     return max(allowed, key=lambda order: sum(figures[i, order[i]] for i in slots))
 
 
+def _limited_db(found: float, lost: float) -> float:
+    """The ratio of two energies in dB, within +-LIMIT_DB; -LIMIT_DB for nothing over nothing."""
+    if found <= lost * 10 ** (-LIMIT_DB / 10):
+        return -LIMIT_DB
+    if lost <= found * 10 ** (-LIMIT_DB / 10):
+        return LIMIT_DB
+    return float(10 * np.log10(found / lost))
+
+
 def _unit_peaks(estimate: ArrayLike, source: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(samples,) each, with the loudest sample at 1. Raises AudioError unless both are finite and equally long."""
     heard, wanted = _unit_peak(estimate, "estimate"), _unit_peak(source, "source")
@@ -156,12 +194,27 @@ def _unit_peak(samples: ArrayLike, name: str) -> NDArray[np.float64]:
 def _package(name: str) -> Any:
     """The package that computes this figure. Raises ConfigError that says where to get it."""
     try:
-        return import_module(PACKAGES[name])
+        with _without_torch():
+            return import_module(PACKAGES[name])
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{name} is computed by {PACKAGES[name]}, and {error.name} is not installed: "
             'pip install "streamsep[evaluation]"'
         ) from None
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """For fast_bss_eval, which imports torch where it finds it, only to take its tensors too: that would cost every
+    process seconds and hundreds of megabytes."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # what Python itself means by: not to be imported
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 @contextmanager

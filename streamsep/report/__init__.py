@@ -1,0 +1,1 @@
+"""The papers' tables from one command: studies over lists of mixtures, run by processes, written as one report."""
