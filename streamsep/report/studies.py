@@ -1,10 +1,11 @@
 """All studies there are, in the order of the report."""
 
 from streamsep.errors import ConfigError
+from streamsep.report.ablations import Ablations
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(),)}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations())}
 
 
 def chosen(names: list[str]) -> list[Study]:
