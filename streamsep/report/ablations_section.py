@@ -71,7 +71,7 @@ def ablations_section(rows: list[Row]) -> Section:
         [
             worth_table(f"The papers' confidence and its kin, {RAW}", measures[RAW], test.models),
             worth_table(
-                f"The same by a line for every model, fitted on validation mixtures", measures[LINES], test.models
+                "The same by a line for every model, fitted on validation mixtures", measures[LINES], test.models
             ),
             short_table("Share of the loudest bins, and points measured", {"": bins}),
             short_table("Look back, streaming", {"at 5 s": at_the_end, "while it is heard": while_heard}),
@@ -160,28 +160,29 @@ def text(
     test: Mixtures, val: Mixtures, measures: Both, bins: Both, at_the_end: Both, while_heard: Both, ways: Worths
 ) -> list[str]:
     """How it was done, and who wins."""
-    models = f"oracle", *(name for name in ways if name.startswith("only")), "random", "the true domain's model"
-    real = {name: each for name, each in ways.items() if name not in models}
-    trees = {name: each for name, each in ways.items() if name.startswith("trees")}
-    networks = {name: each for name, each in ways.items() if name.startswith("autoencoders")}
+    product = f"{PRODUCT}, {LINES}"
+    bounds = "oracle", "random", "the true domain's model", *(name for name in ways if name.startswith("only"))
+    real = {name: each for name, each in ways.items() if name not in bounds}
+    published = {name: each for name, each in real.items() if name.startswith(("trees", "autoencoders"))}
     return [
-        f"{len(test.rows)} test mixtures and {len(val.rows)} validation mixtures, evenly spread over the lists, every "
-        "model on each of them, all frames in one run. A pick is worth the SI-SDR improvement of the model picked, mean of both "
-        "sources; won is its share of what the oracle gains over random. By lines: for every model a least-squares line from the "
-        "measure to SI-SDRi, fitted on the validation mixtures of all domains, so that the scores of different models "
-        "compare. r is Pearson's, of the measure and SI-SDRi on mixtures of the model's own domain, mean of the models. Intervals are "
-        "95 %, by bootstrap over clips.",
-        f"Of the measures {winner(measures[RAW], RAW)}. {winner(measures[LINES], LINES).capitalize()}.",
-        f"Share of bins and points: {winner(bins[LINES], LINES, first(bins[LINES]))}. Look back: "
-        f"{winner(while_heard[LINES], LINES, '5.0 s')}; at the same moment, 5 s, {winner(at_the_end[LINES], LINES, '5.0 s')}.",
-        f"Of all ways {winner(real, 'beside the oracle', f'{PRODUCT}, {LINES}')}. Of the published alternatives "
-        f"{winner(trees | networks, 'trained here', f'{PRODUCT}, {LINES}')}.",
+        f"{len(test.rows)} test and {len(val.rows)} validation mixtures, evenly spread over the lists; every model "
+        "on each of them, all frames in one run. A pick is worth the SI-SDR improvement of the model picked, "
+        "mean of both sources; won is its share of what the oracle gains over random. By lines: for every model a "
+        "least-squares line from the measure to SI-SDRi, fitted on the validation mixtures of all domains, so that "
+        "the scores of different models compare. r is Pearson's, of the measure and SI-SDRi on mixtures of the "
+        "model's own domain, mean of the models. Intervals are 95 %, by bootstrap over clips.",
+        f"Which of the measures wins: {winner(measures[RAW], RAW)}; {winner(measures[LINES], LINES)}.",
+        f"Share of bins and number of points: {winner(bins[LINES], LINES, next(iter(bins[LINES])))}. Look back: "
+        f"{winner(while_heard[LINES], LINES, '5.0 s')}; at the same moment, after 5 s, "
+        f"{winner(at_the_end[LINES], LINES, '5.0 s')}.",
+        f"Which way to choose wins: {winner(real, 'of all', product)}; "
+        f"{winner(published | {product: ways[product]}, 'of what others published and the product', product)}.",
         "Autoencoders (after Kim 2017): 40 mel bands of 16 ms in dB, layers of 64, 8 and 64, 40 epochs on every "
-        "second validation mixture, of the domain's mixtures or, by slot, of its true sources; the lowest error is "
-        "picked, and the lines are fitted on the other half. Trees (in place of the network of Manilow et al. 2017): a random forest a model, "
-        "from the mixture's bands and swings and from the estimates' masks, bands and likeness to SI-SDRi, fitted on "
-        "all validation mixtures. Embeddings of other sizes are in the study of trainings; all models of this bank have "
-        "embeddings of one size.",
+        "second validation mixture: on the domain's mixtures, or, one a slot, on its true sources. The lowest error "
+        "is picked; the lines are fitted on the other half. Trees, in place of the network of Manilow et al. (2017): "
+        "a random forest for every model, fitted on the validation mixtures, from the mixture's bands and swings and "
+        "from the masks, bands and likeness of its estimates to SI-SDRi. Embeddings of other sizes are compared in "
+        "the study of short trainings, for all models of a bank have embeddings of one size.",
     ]
 
 
@@ -192,11 +193,6 @@ def winner(found: Worths, how: str, beside: str = PRODUCT) -> str:
     if best == beside or beside not in found:
         return told
     return f"{told}, where {beside} wins {percent_with_interval(found[beside].won)}"
-
-
-def first(found: Worths) -> str:
-    """The reference."""
-    return next(iter(found))
 
 
 # ------------------------------------------------------------------------------------------------------------- tables
@@ -224,9 +220,7 @@ def short_table(title: str, of: Mapping[str, Both]) -> Table:
     """A row a variant: what is won, as it is and by lines."""
     columns = ["confidence of"]
     for when in of:
-        columns += [f"won {how}{f', {when}' if when else ''}" for how in (RAW, LINES)] + [
-            f"r{f', {when}' if when else ''}"
-        ]
+        columns += [f"{figure}{when and f', {when}'}" for figure in (f"won {RAW}", f"won {LINES}", "r")]
     rows: list[tuple[Cell, ...]] = []
     for name in next(iter(of.values()))[RAW]:
         cells: list[Cell] = []

@@ -1,5 +1,5 @@
-"""What a learned judge may know of a mixture and of what a model made of it, without the sources: a few dozen numbers,
-in the spirit of Manilow et al. (2017). None of them knows the embeddings."""
+"""What a learned judge may know of a mixture and of what a model made of it, without the sources: a few dozen
+numbers, in the spirit of Manilow et al. (2017). None of them knows the embeddings."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -2,10 +2,11 @@
 
 from streamsep.errors import ConfigError
 from streamsep.report.ablations import Ablations
+from streamsep.report.embeddings import Embeddings
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations())}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations(), Embeddings())}
 
 
 def chosen(names: list[str]) -> list[Study]:
