@@ -58,14 +58,16 @@ class Shape:
     def state_shapes(self) -> dict[str, tuple[int, ...]]:
         """Name -> shape of everything the network remembers between frames, as in the exported graphs.
 
-        (recurrent operators, 1 or bands, units): what these operators of ONNX take and give, for any other shape
-        would cost operators in every hop. Bands are their batch.
+        Of every recurrent operator (1, 1 or bands, units), hidden and cell: just what it takes and gives in ONNX, for
+        anything else would cost more operators in every hop. Bands are its batch.
         """
         if self.trunk == "bands":
-            units = self.layers, self.groups, self.hidden
+            operators, rows, units = self.layers, self.groups, self.hidden
         else:
-            units = self.layers * self.groups, 1, self.hidden // self.groups
-        return {"level": (1, 1, 2), "lstm_hidden": units, "lstm_cell": units}
+            operators, rows, units = self.layers * self.groups, 1, self.hidden // self.groups
+        numbers = range(operators)
+        shapes: dict[str, tuple[int, ...]] = {"level": (1, 1, 2)}
+        return shapes | {f"{name}_{number}": (1, rows, units) for number in numbers for name in ("hidden", "cell")}
 
 
 class GroupedLayer(nn.Module):
@@ -182,9 +184,12 @@ class Chimera(nn.Module):
         """
         x, level = self.features(spectrum, state["level"])
         x = self.entry(x)
-        # (batch, operators, bands or 1, units) -> for each operator (1, batch * bands, units)
-        hidden, cell = (state[name].transpose(0, 1).flatten(1, 2)[:, None] for name in ("lstm_hidden", "lstm_cell"))
-        before: Memory = list(zip(hidden, cell, strict=True))
+        operators = range(len(state) // 2)
+        # (batch, 1, bands or 1, units) -> (1, batch * bands, units)
+        before: Memory = [
+            (state[f"hidden_{number}"].flatten(0, 2)[None], state[f"cell_{number}"].flatten(0, 2)[None])
+            for number in operators
+        ]
         after: Memory = []
         for number, layer in enumerate(self.trunk):
             if isinstance(layer, nn.LSTM):
@@ -196,11 +201,11 @@ class Chimera(nn.Module):
                 after += last
         if self.shape.trunk == "bands":
             x = x.unflatten(1, (-1, self.shape.groups)).transpose(0, 1)
-        shape = self.shape.state_shapes()["lstm_hidden"]
-        hidden, cell = (
-            torch.cat(value).view(shape[0], -1, *shape[1:]).transpose(0, 1) for value in zip(*after, strict=True)
-        )
-        return x, {"level": level, "lstm_hidden": hidden, "lstm_cell": cell}
+        following = {"level": level}
+        for number, (hidden, cell) in enumerate(after):
+            following[f"hidden_{number}"] = hidden.view(state[f"hidden_{number}"].shape)
+            following[f"cell_{number}"] = cell.view(state[f"cell_{number}"].shape)
+        return x, following
 
     def masks(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, sources, bins), in [0, 1], adding up to 1 over the sources."""

@@ -125,8 +125,8 @@ def add_lstm(graph: Graph, number: int, x: str, lstm: nn.LSTM, scale: float | Ar
         graph.floats(f"lstm.{number}.old", [old]),
         graph.floats(f"lstm.{number}.add", [np.concatenate(biases)]),
     )
-    before = f"hidden.{number}", f"cell.{number}"
-    names = f"lstm.{number}", f"next.hidden.{number}", f"next.cell.{number}"
+    before = f"state.hidden_{number}", f"state.cell_{number}"
+    names = f"lstm.{number}", f"next.hidden_{number}", f"next.cell_{number}"
     return graph.add_many("LSTM", x, *weights, "", *before, names=names, hidden_size=lstm.hidden_size)[0]
 
 
@@ -145,9 +145,6 @@ def add_norm(graph: Graph, name: str, x: str, norm: nn.LayerNorm) -> str:
 def add_trunk(graph: Graph, net: Chimera) -> str:
     """(frames, 1, hidden), or (frames, bands, hidden)."""
     x = add_features(graph, net)
-    numbers = range(net.shape.state_shapes()["lstm_hidden"][0])
-    for name in ("hidden", "cell"):
-        graph.add_many("Split", f"state.lstm_{name}", names=[f"{name}.{number}" for number in numbers], axis=0)
     scale = 1 / (math.log(10) * values(net.feature_scale))
     if net.shape.trunk == "grouped":
         entry, norm = net.entry
@@ -164,8 +161,6 @@ def add_trunk(graph: Graph, net: Chimera) -> str:
         width = graph.ints("width", [-1, 1, net.shape.hidden])
         for number, layer in enumerate(net.trunk):
             x = graph.add("Reshape", add_lstm(graph, number, x, layer, 1.0 if number else scale), width)
-    for name in ("hidden", "cell"):
-        graph.add("Concat", *(f"next.{name}.{number}" for number in numbers), axis=0, name=f"next.lstm_{name}")
     return x
 
 

@@ -1,5 +1,6 @@
 """The figures mean what they say: known errors have known decibels, and intervals hold what they promise."""
 
+import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -7,12 +8,14 @@ from functools import partial
 import fast_bss_eval
 import numpy as np
 import pytest
+import torch
+import torchmetrics.functional.audio as torchmetrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamsep.demo.run import bundled_scene
 from streamsep.errors import AudioError, ConfigError
-from streamsep.evaluation.intervals import Interval, clustered_mean
+from streamsep.evaluation.intervals import Interval, clustered_mean, clustered_share
 from streamsep.evaluation.metrics import (
     FILTER_TAPS,
     LIMIT_DB,
@@ -21,7 +24,9 @@ from streamsep.evaluation.metrics import (
     best_order,
     pesq,
     require,
+    sd_sdr_db,
     sdr_db,
+    sdrs_db,
     si_sdr_db,
     si_sdr_improvement_db,
     stoi,
@@ -272,3 +277,70 @@ def test_values_that_are_nan_are_left_out() -> None:
     nothing = clustered_mean([float("nan")] * 3, clips)
     assert nothing.n == 0
     assert np.isnan([nothing.mean, nothing.low, nothing.high]).all()
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.floats(-20, 40), st.floats(0.1, 3))
+def test_all_three_ratios_agree_with_a_second_library(seed: int, level_db: float, loudness: float) -> None:
+    source, noise = noises(seed, 2, 4000)
+    estimate = loudness * (source + noise * 10 ** (-level_db / 20))
+    theirs = [torch.from_numpy(sound) for sound in (estimate, source)]
+    assert si_sdr_db(estimate, source) == pytest.approx(
+        float(torchmetrics.scale_invariant_signal_distortion_ratio(*theirs)), abs=1e-6
+    )
+    assert sdr_db(estimate, source) == pytest.approx(float(torchmetrics.signal_distortion_ratio(*theirs)), abs=1e-4)
+    share_db = 20 * np.log10(
+        abs(estimate @ source / (source @ source))
+    )  # Le Roux et al. 2019: SD-SDR is SNR and this
+    snr_db = float(torchmetrics.signal_noise_ratio(*theirs))
+    assert sd_sdr_db(estimate, source) == pytest.approx(snr_db + share_db, abs=1e-6)
+
+
+@given(SEEDS, st.floats(-30, 30), st.floats(1e-3, 1e3))
+def test_the_scale_dependent_ratio_minds_the_loudness_and_is_never_more(
+    seed: int, level_db: float, scale: float
+) -> None:
+    source, noise = noises(seed, 2)
+    noise = without(noise, source) * 10 ** (-level_db / 20)
+    plain = sd_sdr_db(source + noise, source)
+    assert plain == pytest.approx(si_sdr_db(source + noise, source), abs=1e-6)  # as loud as it should be
+    assert sd_sdr_db(scale * (source + noise), source) <= plain + 1e-6
+    assert sd_sdr_db(scale * (source + noise), scale * source) == pytest.approx(plain, abs=1e-6)
+
+
+def test_the_scale_dependent_ratio_of_extremes() -> None:
+    source, silence = noises(0, 1)[0], np.zeros(2000)
+    assert sd_sdr_db(source, source) == LIMIT_DB
+    assert sd_sdr_db(silence, source) == -LIMIT_DB
+    assert sd_sdr_db(source / 2, source) == pytest.approx(0)
+    assert np.isnan(sd_sdr_db(source, silence))
+    with pytest.raises(AudioError):
+        sd_sdr_db(source[:-1], source)
+
+
+def test_measuring_does_not_import_torch() -> None:
+    code = (
+        "import sys; from streamsep.evaluation.metrics import sdr_db; sdr_db([1.0, 2.0] * 600, [1.0, 1.0] * 600); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_table_of_ratios_holds_what_they_are_one_by_one() -> None:
+    sources, estimates = noises(0, 3), noises(1, 4)
+    sources[1] = 0
+    table = sdrs_db(list(estimates), list(sources))
+    assert table.shape == (3, 4)
+    for row, source in zip(table, sources, strict=True):
+        ones = [sdr_db(estimate, source) for estimate in estimates]
+        assert row == pytest.approx(ones, abs=1e-9, nan_ok=True)
+
+
+@given(SEEDS, st.integers(1, 30), st.floats(-2, 2))
+def test_a_share_of_sums_is_sure_where_every_part_is_the_same_share(seed: int, count: int, share: float) -> None:
+    random = np.random.default_rng(seed)
+    wholes = random.uniform(0.1, 5, count)
+    clips = [[str(each)] for each in random.integers(0, 5, count)]
+    found = clustered_share((share * wholes).tolist(), wholes.tolist(), clips)
+    assert (found.mean, found.low, found.high, found.n) == pytest.approx((share, share, share, count))
+    assert clustered_share([float("nan")], [1.0], [["a"]]).n == 0

@@ -13,6 +13,7 @@ from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
 from streamsep.audio.live import CLOSE_LIMIT_S, Stream
 from streamsep.errors import DeviceError
+from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.two_clocks import MARGIN_S, Stairs, TwoClocks
 
@@ -32,7 +33,9 @@ def one_clock(source: Device, sink: Device) -> bool:
 
 def open_stream(callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int) -> Stream:
     """One stream of both devices, or two where they may have two clocks; rate in Hz, block in frames, 0: as the
-    devices like. Raises DeviceError when a device refuses."""
+    devices like. From now on the calling thread, and those of the sound that it starts, come first on the processors.
+    Raises DeviceError when a device refuses."""
+    come_first()
     kind = Stream if one_clock(source, sink) else TwoDevices
     return kind(callback, source, sink, rate, channels, block)
 

@@ -47,7 +47,7 @@ def evaluate(
         raise ConfigError(f"-o: {report} is a file; the report needs a folder of its own")
     what = Lists(lists, bank, limit)
     columns = TextColumn("evaluate"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=remarks, transient=True) as progress:
+    with Progress(*columns, console=remarks, transient=True, disable=not remarks.is_terminal) as progress:
         bar = progress.add_task("")
         rows = run(wanted, what, report, processes, lambda done, of: progress.update(bar, completed=done, total=of))
     write_report(wanted, rows, what, report)

@@ -115,7 +115,8 @@ def quality(
             called, listed = f"{domain}-{sources}", list(joined(listed, sources))
         listed = listed[:limit]
         measured = measure(compared[domain], listed, by, processes)
-        scores = list(track(measured, called, len(listed), console=remarks, transient=True))
+        hidden = not remarks.is_terminal
+        scores = list(track(measured, called, len(listed), console=remarks, transient=True, disable=hidden))
         summaries: dict[str, dict[str, Interval]] = {}
         for name in names:
             prefix = f"{called}.{split}.{_label(name, precision)}."

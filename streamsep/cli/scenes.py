@@ -76,7 +76,7 @@ def scenes(
     fixed, switched = partial(_fixed, plain), partial(_switched, plain)
     wanted = islice(source(data, split), limit)  # never all at once: they are megabytes each
     measured = measure_scenes(wanted, bank.domains, fixed, switched, processes, keep)
-    scores = list(track(measured, "scenes", limit, console=remarks, transient=True))
+    scores = list(track(measured, "scenes", limit, console=remarks, transient=True, disable=not remarks.is_terminal))
     summary = summarise(scores)
     show(summary, f"{len(scores)} {which} scenes of {split}")
     if pictures is not None:

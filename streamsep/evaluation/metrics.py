@@ -6,6 +6,7 @@ the extra "evaluation", which are imported when they are first needed. All funct
 whatever the loudness of either sound. Nothing is centred: an offset is an error like any other.
 """
 
+import sys
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -193,12 +194,27 @@ def _unit_peak(samples: ArrayLike, name: str) -> NDArray[np.float64]:
 def _package(name: str) -> Any:
     """The package that computes this figure. Raises ConfigError that says where to get it."""
     try:
-        return import_module(PACKAGES[name])
+        with _without_torch():
+            return import_module(PACKAGES[name])
     except ModuleNotFoundError as error:
         raise ConfigError(
             f"{name} is computed by {PACKAGES[name]}, and {error.name} is not installed: "
             'pip install "streamsep[evaluation]"'
         ) from None
+
+
+@contextmanager
+def _without_torch() -> Iterator[None]:
+    """For fast_bss_eval, which imports torch where it finds it, only to take its tensors too: that would cost every
+    process seconds and hundreds of megabytes."""
+    if "torch" in sys.modules:
+        yield
+        return
+    sys.modules["torch"] = None  # type: ignore[assignment]  # what Python itself means by: not to be imported
+    try:
+        yield
+    finally:
+        del sys.modules["torch"]
 
 
 @contextmanager

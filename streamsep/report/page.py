@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from streamsep.report.headline import Headline
 from streamsep.report.study import Cell, Picture, Section, Table
 
 STYLE = """
@@ -10,31 +11,33 @@ STYLE = """
 body { background: var(--paper); color: var(--ink); font: 14px/1.45 system-ui, sans-serif; max-width: 1320px;
   margin: 1em auto; padding: 0 1em }
 h1 { font-size: 1.5em; margin: 0 } h2 { font-size: 1.25em; margin: 2em 0 0.3em }
-.dim { color: var(--dim) } .first { display: flex; gap: 2.5em; align-items: flex-start; flex-wrap: wrap }
-.first > div { flex: 1 1 30em } .first ul { margin: 0.3em 0; padding-left: 1.2em }
+.dim { color: var(--dim) }
+.first { display: flex; gap: 2em; align-items: flex-start; font-size: 13px; line-height: 1.35 }
+.first > div { flex: 0 1 auto } .first > div:last-child { flex: 1 1 20em }
+.first ul { margin: 0.3em 0; padding-left: 1.2em } .first p { margin: 0.2em 0; max-width: 62em }
+@media (max-width: 1000px) { .first { flex-wrap: wrap } }
 p { max-width: 75em; margin: 0.5em 0 } svg { max-width: 100%; height: auto; background: #fff }
 figure { margin: 1em 0 } .wide { overflow-x: auto }
 table { border-collapse: collapse; margin: 0.4em 0 }
-caption { text-align: left; font-weight: 600; padding: 0.6em 0 0.2em }
-th, td { padding: 0.1em 0.7em; text-align: right; border-bottom: 1px solid var(--faint); white-space: nowrap }
+caption { text-align: left; font-weight: 600; padding: 0.6em 0 0.2em; white-space: nowrap }
+th, td { padding: 0.1em 0.6em; text-align: right; border-bottom: 1px solid var(--faint); white-space: nowrap }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 .paper { color: var(--dim) } .missed { color: #b00020; font-weight: 600 }
 """
 PAPER = "paper"  # a column that begins so holds what others found
 
 
-def page(title: str, tested: Sequence[str], first: Section | None, sections: Mapping[str, Section]) -> str:
+def page(title: str, tested: Sequence[str], first: Headline | None, sections: Mapping[str, Section]) -> str:
     """HTML. first: fills the first screen; without the study that it is of there is none."""
     body = [f"<h1>{escape(first.title if first else title)}</h1>"]
     body += [f'<div class="dim">{escape(line)}</div>' for line in tested]
     if first:
-        left, right = first.tables[:1], first.tables[1:]
-        differs = "".join(f"<li>{escape(line)}</li>" for line in first.text)
+        differs = "".join(f"<li>{escape(line)}</li>" for line in first.differs)
         body += [
             '<div class="first"><div>',
-            *map(table, left),
+            *map(table, first.tables),
             "</div><div>",
-            *map(table, right),
+            f"<p><b>{escape(first.verdict)}</b></p>",
             f"<b>What differs</b><ul>{differs}</ul>",
             "</div></div>",
         ]
@@ -86,13 +89,14 @@ def text(value: Cell) -> str:
     return value if isinstance(value, str) else f"{value:.2f}"
 
 
-def markdown(title: str, tested: Sequence[str], first: Section | None, sections: Mapping[str, Section]) -> str:
+def markdown(title: str, tested: Sequence[str], first: Headline | None, sections: Mapping[str, Section]) -> str:
     """The same; its pictures are files, see `picture_files`."""
     lines = [f"# {first.title if first else title}", "", *tested, ""]
     if first:
+        lines += [first.verdict, ""]
         for each in first.tables:
             lines += [*table_lines(each), ""]
-        lines += ["What differs:", "", *(f"- {line}" for line in first.text), ""]
+        lines += ["What differs:", "", *(f"- {line}" for line in first.differs), ""]
     for name, section in sections.items():
         lines += [f"## {section.title}", ""]
         for paragraph in section.text:

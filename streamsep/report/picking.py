@@ -16,6 +16,7 @@ SCORES = {  # by column of the rows: what a choice by it is called
     "own_db": "calibrated",
     "promised_db": "domain: auto",
 }
+KNOWN = "domain known"
 RATIOS = ("sd_sdr_db", "si_sdr_db", "sdr_db")
 
 
@@ -103,12 +104,14 @@ def picked(values: Values, chosen: NDArray[np.intp]) -> Figures:
 
 def ensembles(found: Outcome, ratio: str) -> dict[str, Figures]:
     """What every way to choose reaches in every mixture: oracle, random (what a choice by lot gives on average, not
-    one such choice), one for each score there is, and every model all the time."""
+    one such choice), the model of the mixture's own domain, one for each score there is, every model all the time."""
     values = found.ratios[ratio]
+    own = np.array([found.models.index(domain) for domain in found.domains], np.intp)
     chosen = {SCORES[name]: picks(scores) for name, scores in told(found).items()}
     return {
         "oracle": values.max(axis=1),
         "random": values.mean(axis=1),
+        KNOWN: picked(values, own),
         **{name: picked(values, which) for name, which in chosen.items()},
         **{f"only {model}": values[:, at] for at, model in enumerate(found.models)},
     }

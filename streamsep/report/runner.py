@@ -7,15 +7,18 @@ import hashlib
 import json
 import math
 import os
+import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
 from streamsep.child import ONE_THREAD
+from streamsep.errors import StreamsepError
 from streamsep.models.bank import bank_folder
 from streamsep.report.study import Job, Lists, Row, Study
 
@@ -30,7 +33,8 @@ def run(
     """The rows of these studies by name, in the order of their jobs: the same for any number of processes.
 
     What is kept in the folder `report` is not done again, unless the bank, the lists or the format of the parts are
-    others. Raises what a study raises."""
+    others; other sounds, and another streamsep, are not noticed. Raises what a study raises, and StreamsepError when
+    a process was killed."""
     jobs = {study.name: study.jobs(lists) for study in studies}
     made_with = fingerprint(lists)
     parts = {(study.name, job): part(report, study.name, job) for study in studies for job in jobs[study.name]}
@@ -64,10 +68,11 @@ def kept(path: Path, made_with: str) -> list[Row] | None:
 def fingerprint(lists: Lists) -> str:
     """Another one for other models, other lists or another format; not for another limit. Raises ModelError."""
     made_of = hashlib.sha256(FORMAT.encode())
-    folder = bank_folder(lists.bank)
-    for path in (*sorted(folder.glob("*.onnx")), lists.folder / "mixtures.csv"):
-        made_of.update(path.name.encode())
-        made_of.update(path.read_bytes())
+    tables = (lists.folder / name for name in ("mixtures.csv", "manifest.csv"))
+    for path in (*sorted(bank_folder(lists.bank).glob("*.onnx")), *tables):
+        if path.is_file():
+            made_of.update(path.name.encode())
+            made_of.update(path.read_bytes())
     return made_of.hexdigest()[:16]
 
 
@@ -95,11 +100,16 @@ def _work(study: Study, lists: Lists, job: Job, path: Path, made_with: str) -> N
 
 
 def _wait(waiting: Sequence[Future[None]], tell: Callable[[int], object]) -> None:
-    """Until all are done; the first that fails ends it."""
+    """Until all are done; the first that fails ends it. Raises StreamsepError when a process was killed."""
     try:
         for done, future in enumerate(as_completed(waiting), 1):
             future.result()
             tell(done)
+    except BrokenProcessPool:
+        raise StreamsepError(
+            "a process was killed, or ran out of memory; what was done is kept: give the command again to go on, "
+            "with fewer --processes if there is not enough memory"
+        ) from None
     except BaseException:
         for future in waiting:
             future.cancel()
@@ -124,7 +134,9 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _begin() -> None:
-    """In a process of the pool: it ends when the one that started it does, however that was killed."""
+    """In a process of the pool: it ends when the one that started it does, however that was killed. Ctrl-C is for
+    that one: what is under way is finished, and kept."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = parent_process()
     assert parent is not None
 

@@ -23,7 +23,7 @@ def draw_own_domain(rows: Sequence[Row]) -> Picture:
         for colour, group in zip(COLOURS, groups, strict=False):
             some = [row for row in own if row["subgroup"] == group]
             scatter(panel, some, colour, 14, group or None)
-        title = f"{model}\n{line(panel, own)}"
+        title = f"{model}\n{line(panel, own, with_p=True)}"
         for group in groups:
             if len(groups) > 1:
                 found = correlation(*pairs([row for row in own if row["subgroup"] == group]))
@@ -82,7 +82,7 @@ def scatter(panel: Any, rows: Sequence[Row], colour: str, size: float, label: st
     panel.set_axisbelow(True)
 
 
-def line(panel: Any, rows: Sequence[Row]) -> str:
+def line(panel: Any, rows: Sequence[Row], with_p: bool = False) -> str:
     """Draw the least-squares line; what to say of it."""
     x, y = pairs(rows)
     found = correlation(x, y)
@@ -90,4 +90,4 @@ def line(panel: Any, rows: Sequence[Row]) -> str:
         return "too few"
     ends = np.array([min(x), max(x)])
     panel.plot(ends, found.intercept + found.slope * ends, color="black", linewidth=1.5)
-    return f"r = {number(found.r)}, p = {probability(found.p)}, rho = {number(found.rho)}"
+    return f"r = {number(found.r)}, rho = {number(found.rho)}" + f", p = {probability(found.p)}" * with_p
