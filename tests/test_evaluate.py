@@ -20,6 +20,7 @@ from streamsep.report import extras, papers
 from streamsep.report.headline import headline, targets
 from streamsep.report.picking import SCORES
 from streamsep.report.rendering import opened, streamed
+from streamsep.report.runner import plain
 from streamsep.report.selection import Selection
 from streamsep.report.study import Lists, Row, Section
 from streamsep.report.write import COLUMNS
@@ -181,6 +182,16 @@ def section() -> Section:
                             | ratios | before | scores
                         )  # fmt: skip
     return Selection().section(rows, {})
+
+
+def test_a_bank_of_one_model_has_a_report_too(lists: Lists) -> None:
+    rows = [row for row in Selection().run(lists, ("noise", 0)) if row["model"] == "noise"]
+    numbers = Selection().section(plain(rows), {}).numbers
+    assert "papers" not in numbers
+    found = numbers["all"]["whole"]["sd_sdr_db"]["sdr_db"]
+    assert found["oracle"] == found["random"] == found["confidence"] == found["only noise"]
+    bank = {"models": {"noise": {"parameters": 1}}, "latency_ms": 8.0, "precision": "fp32"}
+    assert headline(numbers, bank).tables
 
 
 def test_every_table_has_the_oracle_on_top_and_the_papers_figures_beside(section: Section) -> None:

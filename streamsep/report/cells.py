@@ -16,13 +16,13 @@ def with_interval(found: Interval, digits: int = 2) -> str:
     return f"{found.mean:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
 
 
-def percent(share: float) -> str:
-    """A share, without digits after the point.
+def percent(share: float, digits: int = 0) -> str:
+    """A share, with so many digits after the point.
 
     >>> percent(0.784), percent(float("nan"))
     ('78 %', '-')
     """
-    return "-" if math.isnan(share) else f"{100 * share:.0f} %"
+    return "-" if math.isnan(share) else f"{100 * share:.{digits}f} %"
 
 
 def percent_with_interval(found: Interval) -> str:

@@ -77,7 +77,7 @@ def beside_the_paper(numbers: Mapping[str, Any]) -> Table:
     for figure, theirs in (("precision", papers.PRECISION), ("recall", papers.RECALL)):
         cells = []
         for at, domain in enumerate(papers.DOMAINS):
-            cells += [f"{100 * found['confusion']['confidence'][figure][domain]:.1f} %", f"{100 * theirs[at]:.1f} %"]
+            cells += [percent(found["confusion"]["confidence"][figure][domain], 1), percent(theirs[at], 1)]
         rows.append((f"{figure} of the raw pick", *cells))
     cells = []
     for domain in papers.DOMAINS:
@@ -164,10 +164,16 @@ def why(numbers: Mapping[str, Any]) -> list[str]:
         by_domain = found["wrong_picks"][how]
         worst = max(by_domain, key=lambda domain: by_domain[domain]["lost_db"])
         picked = by_domain[worst]["picked"]
-        often = max((model for model in picked if model != worst), key=lambda model: picked[model])
+        often = max((model for model in picked if model != worst), key=lambda model: picked[model], default=worst)
         said.append(
             f"By {how} most is lost on {worst}, {by_domain[worst]['lost_db']:.2f} dB on average: of "
             f"{sum(picked.values())} mixtures {picked[often]} go to {often}."
+        )
+    if unlike := over_confident(found["confidence"]):
+        said.append(
+            "Raw confidences of different models cannot be compared: on average "
+            + ", ".join(f"{model} is surer than {domain} of mixtures of {domain}" for model, domain in unlike)
+            + "."
         )
     means = found[RATIO]["sdr_db"]
     gains = {
@@ -185,6 +191,16 @@ def why(numbers: Mapping[str, Any]) -> list[str]:
         "to the oracle are mixtures that the model of another domain happens to separate better."
     )
     return said
+
+
+def over_confident(found: Mapping[str, Mapping[str, float]]) -> list[tuple[str, str]]:
+    """(model, domain) where the mean confidence of a domain's own model is not the largest.
+
+    >>> over_confident({"music": {"music": 0.3, "speech": 0.2}, "speech": {"music": 0.1, "speech": 0.1}})
+    [('music', 'speech')]
+    """
+    surest = {domain: max(found, key=lambda model: found[model][domain]) for domain in found}
+    return [(model, domain) for domain, model in surest.items() if model != domain]
 
 
 def best_score(found: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from streamsep.report.picking import (
     Outcome,
     confusion,
     ensembles,
+    nan_mean,
     outcome,
     picked,
     picks,
@@ -53,7 +54,8 @@ def selection_section(rows: list[Row]) -> Section:
             tables.append(share_table(entry["sd_sdr_db"], name, way))
             tables += [table_2(counts, how, name, way) for how, counts in entry["confusion"].items()]
             if name == "all":
-                tables.append(cost_table(entry["wrong_picks"], way))
+                entry["confidence"] = confidences(part)
+                tables += [cost_table(entry["wrong_picks"], way), confidence_table(entry["confidence"], way)]
     numbers["correlations"] = correlations(rows)
     tables.append(correlation_table(numbers["correlations"]))
     pictures = [draw_own_domain(rows), draw_every_pair(rows)]
@@ -146,6 +148,15 @@ def wrong_picks(found: Outcome, scores: Any) -> Numbers:
     return result
 
 
+def confidences(found: Outcome) -> Numbers:
+    """By model, then by domain of the mixtures: the mean of the raw confidence."""
+    means = {domain: nan_mean(found.scores["confidence"][found.of(domain)].T) for domain in found.models}
+    return {
+        model: {domain: float(values[at]) for domain, values in means.items()}
+        for at, model in enumerate(found.models)
+    }
+
+
 def correlations(rows: Sequence[Row]) -> dict[str, Any]:
     """By way, model, domain of the mixtures and subgroup ("" is all): confidence against SD-SDR, a pair a source."""
     result: dict[str, Any] = {}
@@ -233,6 +244,16 @@ def cost_table(found: Mapping[str, Any], way: str) -> Table:
     title = f"What wrong picks cost: scale-dependent SDR, {WAYS[way]}"
     columns = ("by, in", "not the oracle's", "lost on average, dB", "by a wrong one, dB", "picked")
     return Table(title, columns, rows)
+
+
+def confidence_table(found: Numbers, way: str) -> Table:
+    """Whether raw confidences can be compared at all."""
+    rows: list[tuple[Cell, ...]] = [
+        (model, *(number(by_domain[domain], 3) for domain in found)) for model, by_domain in found.items()
+    ]
+    note = "Where a column's largest figure is not its own model's, the raw confidence picks another one."
+    title = f"Mean confidence of every model, by row, on the mixtures of every domain, {WAYS[way]}"
+    return Table(title, ("model", *found), rows, note)
 
 
 def correlation_table(found: Mapping[str, Any]) -> Table:
