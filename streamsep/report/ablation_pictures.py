@@ -15,7 +15,7 @@ GROUPS = {
 }
 
 
-def draw_ways(ways: Mapping[str, Worth]) -> Picture:
+def draw_ways(ways: dict[str, Worth]) -> Picture:
     """A dot with its interval a way to choose, the best on top."""
     figure = new_figure(9.0, 1.0 + 0.3 * len(ways))
     panel = figure.subplots()

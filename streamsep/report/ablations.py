@@ -86,7 +86,7 @@ class Ablations:
             seen = view(bank, model, mixture, spectrum)
             measures = {name: measured(spectrum, seen, look, front, len(roles)) for name, look in looks.items()}
             found[model] = measures[REFERENCE]
-            row = {
+            row: Row = {
                 "split": split,
                 "number": number,
                 "mixture": mixture.name,

@@ -34,6 +34,7 @@ MEASURES = {
 }
 PRODUCT = MEASURES["confidence"]
 WHOLE = "reference"  # the look at everything: the loudest 1 % of 5 s, 1000 points
+WHOLE_S = "5.0 s"  # the same among the look backs
 RAW, LINES = "as it is", "by lines"
 
 Worths = dict[str, Worth]  # by name of the variant
@@ -104,7 +105,7 @@ def look_backs(test: Mixtures, last: bool = False) -> dict[str, list[str]]:
     for look in test.rows[0][0]["measures"]:
         if look.startswith("look back"):
             found.setdefault(look.removeprefix("look back ").split(" at ")[0], []).append(look)
-    return {length: looks[-1:] if last else looks for length, looks in found.items()} | {"5.0 s": [WHOLE]}
+    return {length: looks[-1:] if last else looks for length, looks in found.items()} | {WHOLE_S: [WHOLE]}
 
 
 def ways_to_choose(test: Mixtures, val: Mixtures, product_db: Any) -> Worths:
@@ -171,12 +172,12 @@ def text(
         "least-squares line from the measure to SI-SDRi, fitted on the validation mixtures of all domains, so that "
         "the scores of different models compare. r is Pearson's, of the measure and SI-SDRi on mixtures of the "
         "model's own domain, mean of the models. Intervals are 95 %, by bootstrap over clips.",
-        f"Which of the measures wins: {winner(measures[RAW], RAW)}; {winner(measures[LINES], LINES)}.",
-        f"Share of bins and number of points: {winner(bins[LINES], LINES, next(iter(bins[LINES])))}. Look back: "
-        f"{winner(while_heard[LINES], LINES, '5.0 s')}; at the same moment, after 5 s, "
-        f"{winner(at_the_end[LINES], LINES, '5.0 s')}.",
-        f"Which way to choose wins: {winner(real, 'of all', product)}; "
-        f"{winner(published | {product: ways[product]}, 'of what others published and the product', product)}.",
+        f"Which measure wins: {winner(measures[RAW], RAW)}. {winner(measures[LINES], 'By lines')}.",
+        f"Which share of bins and how many points: {winner(bins[LINES], LINES, next(iter(bins[LINES])))}. How long a "
+        f"look back: {winner(while_heard[LINES], LINES, WHOLE_S)}; at the same moment, after 5 s, "
+        f"{winner(at_the_end[LINES], LINES, WHOLE_S)}.",
+        f"Which way to choose wins: {winner(real, 'of all', product)}. "
+        f"{winner(published | {product: ways[product]}, 'Of what others published and the product', product)}.",
         "Autoencoders (after Kim 2017): 40 mel bands of 16 ms in dB, layers of 64, 8 and 64, 40 epochs on every "
         "second validation mixture: on the domain's mixtures, or, one a slot, on its true sources. The lowest error "
         "is picked; the lines are fitted on the other half. Trees, in place of the network of Manilow et al. (2017): "
@@ -187,12 +188,13 @@ def text(
 
 
 def winner(found: Worths, how: str, beside: str = PRODUCT) -> str:
-    """Who picks best, and whether that is more than chance can explain."""
+    """Who picks best, and by how much."""
     best = max(found, key=lambda name: found[name].picked_db.mean)
-    told = f"{how}, {best} picks best: {percent_with_interval(found[best].won)}"
+    told = f"{how}, {best} picks best and wins {percent_with_interval(found[best].won)} of the oracle's gain"
     if best == beside or beside not in found:
         return told
-    return f"{told}, where {beside} wins {percent_with_interval(found[beside].won)}"
+    more_db = with_interval(found[best].more_db)
+    return f"{told}; {beside} wins {percent_with_interval(found[beside].won)}, {more_db} dB less"
 
 
 # ------------------------------------------------------------------------------------------------------------- tables

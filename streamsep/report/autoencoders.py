@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from streamsep.evaluation import lists
 from streamsep.evaluation.references import analyse
 from streamsep.realtime.stft import FrontEnd
+from streamsep.report.extras import package
 from streamsep.report.features import decibels, powers
 
 BANDS = 40
@@ -76,7 +77,8 @@ def loud_frames(front: FrontEnd, spectrum: NDArray[np.complex128]) -> Frames:
     """(frames, bins) -> those frames, 16 ms each, that are loud."""
     power = powers(front, spectrum, BANDS)
     level = power.sum(axis=1)
-    return decibels(power)[level > level.max(initial=0) * 10 ** (LOUD_DB / 10)]
+    found: Frames = decibels(power)[level > level.max(initial=0) * 10 ** (LOUD_DB / 10)]
+    return found
 
 
 def _heard(folder: Path, front: FrontEnd, domain: str) -> list[Frames]:
@@ -89,11 +91,10 @@ def _heard(folder: Path, front: FrontEnd, domain: str) -> list[Frames]:
 
 
 def _fitted(frames: Frames) -> Any:
-    """An autoencoder of these, seeded."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.neural_network import MLPRegressor
-
-    network = MLPRegressor(hidden_layer_sizes=HIDDEN, max_iter=EPOCHS, random_state=0)
+    """An autoencoder of these, seeded. Raises ConfigError when scikit-learn is missing."""
+    network = package("sklearn.neural_network").MLPRegressor(
+        hidden_layer_sizes=HIDDEN, max_iter=EPOCHS, random_state=0
+    )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # it has had its epochs
+        warnings.simplefilter("ignore", package("sklearn.exceptions").ConvergenceWarning)  # it has had its epochs
         return network.fit(frames, frames)
