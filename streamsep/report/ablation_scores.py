@@ -44,7 +44,8 @@ class Mixtures:
     def grid(self, value: Value) -> Values:
         """(mixtures, models); nan where nothing could be said."""
         found = [[value(row) for row in models] for models in self.rows]
-        return np.array([[np.nan if each is None else each for each in models] for models in found], np.float64)
+        plain = [[np.nan if each is None else each for each in models] for models in found]
+        return np.array(plain, np.float64).reshape(len(found), len(self.models))
 
     def where(self, keep: Callable[[Row], bool]) -> "Mixtures":
         """Those of them."""
