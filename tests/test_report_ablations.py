@@ -254,6 +254,8 @@ def test_the_studies_say_who_wins_and_say_it_again(lists: Lists) -> None:
     assert all(len(row) == len(table.columns) for table in section.tables for row in table.rows)
     assert ways.rows[0][0] == "oracle"
     assert sum("picks best" in paragraph for paragraph in section.text) == 3
+    silent = [row | {"si_sdri_db": None} for row in rows[ablations]]
+    assert "no mixture" in ablations.section(silent, {}).text[0]
     drawn = embeddings.section(rows[embeddings], {})
     assert [picture.svg[:4] for picture in (*section.pictures, *drawn.pictures)] == ["<svg"] * 3
     assert len(drawn.numbers) == len(DOMAINS) ** 2

@@ -30,19 +30,18 @@ def evaluate(
     REPORT/report.html is one page with everything, report.md the same; results.csv has a row a source, summary.json
     the numbers of all tables.
 
-    What was stopped goes on where it was when the command is given again. Needs the extra "evaluate"; the
-    study of hearing, which is left out of "all" without it, the extra "hearing".
+    What was stopped goes on where it was when the command is given again. Needs the extra "evaluate".
 
     Example: [bold]streamsep evaluate --lists ../shared/data -o report --limit 10[/]
     """
     from streamsep.report.extras import require
     from streamsep.report.runner import run
-    from streamsep.report.studies import chosen, everything
+    from streamsep.report.studies import STUDIES, chosen
     from streamsep.report.study import Lists
     from streamsep.report.write import write_report
 
     require()
-    names = everything() if studies == "all" else [name.strip() for name in studies.split(",")]
+    names = list(STUDIES) if studies == "all" else [name.strip() for name in studies.split(",")]
     wanted = chosen(names)
     if report.exists() and not report.is_dir():
         raise ConfigError(f"-o: {report} is a file; the report needs a folder of its own")

@@ -118,7 +118,7 @@ def stoi(estimate: ArrayLike, source: ArrayLike, rate: int, extended: bool = Fal
     package = _package("stoi")
     if not wanted.any() or len(wanted) < SHORTEST_STOI_S * rate:
         return float("nan")
-    with warnings.catch_warnings(), same_random_numbers():
+    with warnings.catch_warnings(), _same_random_numbers():
         warnings.filterwarnings("error", "Not enough STFT frames", RuntimeWarning)
         try:
             return float(package.stoi(wanted, heard, rate, extended=extended))
@@ -218,9 +218,9 @@ def _without_torch() -> Iterator[None]:
 
 
 @contextmanager
-def same_random_numbers() -> Iterator[None]:
-    """For packages that add noise, from NumPy's shared generator; it is left as it was."""
-    before = np.random.get_state()  # noqa: NPY002  that is the generator which they use
+def _same_random_numbers() -> Iterator[None]:
+    """For ESTOI, which adds noise of the size of rounding errors, from NumPy's shared generator; left as it was."""
+    before = np.random.get_state()  # noqa: NPY002  that is the generator which pystoi uses
     np.random.seed(0)  # noqa: NPY002
     try:
         yield

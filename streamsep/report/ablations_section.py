@@ -35,6 +35,7 @@ MEASURES = {
 PRODUCT = MEASURES["confidence"]
 WHOLE = "reference"  # the look at everything: the loudest 1 % of 5 s, 1000 points
 WHOLE_S = "5.0 s"  # the same among the look backs
+TITLE = "What the confidence is made of, and what else picks"
 RAW, LINES = "as it is", "by lines"
 
 Worths = dict[str, Worth]  # by name of the variant
@@ -44,6 +45,8 @@ Both = dict[str, Worths]  # RAW and LINES
 def ablations_section(rows: list[Row]) -> Section:
     """Tables, pictures and numbers."""
     test, val = mixtures_of(rows, "test"), mixtures_of(rows, "val")
+    if not test.rows or not val.rows:
+        return Section(TITLE, ["There is no mixture on which every model can be scored: a source of each is silent."])
     product = {
         RAW: gained_db(test, [test.grid(measure(WHOLE, "confidence"))]),
         LINES: gained_db(test, [calibrated(val, measure(WHOLE, "confidence"), test)]),
@@ -67,7 +70,7 @@ def ablations_section(rows: list[Row]) -> Section:
     ways = ways_to_choose(test, val, product[LINES])
     every = {"measures": measures, "bins": bins, "look_back_at_5_s": at_the_end, "look_back": while_heard}
     return Section(
-        "What the confidence is made of, and what else picks",
+        TITLE,
         text(test, val, measures, bins, at_the_end, while_heard, ways),
         [
             worth_table(f"The papers' confidence and its kin, {RAW}", measures[RAW], test.models),
@@ -81,7 +84,7 @@ def ablations_section(rows: list[Row]) -> Section:
         [draw_ways(ways), draw_look_backs(while_heard)],
         {
             "mixtures": {"test": len(test.rows), "val": len(val.rows)},
-            **{name: {how: plain(found) for how, found in both.items()} for name, both in every.items()},
+            **{name: {how: plain(found) for how, found in of.items()} for name, of in every.items()},
             "ways": plain(ways),
         },
     )

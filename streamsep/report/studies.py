@@ -1,21 +1,12 @@
 """All studies there are, in the order of the report."""
 
-from importlib.util import find_spec
-
 from streamsep.errors import ConfigError
 from streamsep.report.ablations import Ablations
 from streamsep.report.embeddings import Embeddings
-from streamsep.report.hearing import HearingAid
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations(), Embeddings(), HearingAid())}
-OPTIONAL = {"hearing": "clarity"}  # the package of another extra that a study needs
-
-
-def everything() -> list[str]:
-    """The names of all studies but those whose packages are not there."""
-    return [name for name in STUDIES if name not in OPTIONAL or find_spec(OPTIONAL[name])]
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations(), Embeddings())}
 
 
 def chosen(names: list[str]) -> list[Study]:
