@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from calibrated import make_calibrated_bank, promising
-from tiny_scenes import write_table
+from tiny_lists import MIXTURES, ROLES, make_lists
 from typer.testing import CliRunner
 
-from streamsep.audio import files
 from streamsep.cli.main import app
 from streamsep.evaluation.lists import RATE, mixture, mixtures
 from streamsep.recording import separate
@@ -25,27 +23,10 @@ from streamsep.report.selection import Selection
 from streamsep.report.study import Lists, Row, Section
 from streamsep.report.write import COLUMNS
 
-ROLES = {"music": ("vocals", "accompaniment"), "noise": ("speech", "noise")}
-MIXTURES = 2  # of each domain
-
 
 @pytest.fixture(scope="module")
 def lists(tmp_path_factory: pytest.TempPathFactory) -> Lists:
-    """Test mixtures of noise, and a bank for them."""
-    data = tmp_path_factory.mktemp("lists")
-    rows: list[list[object]] = []
-    for domain in ROLES:
-        for number in range(MIXTURES):
-            for slot in (0, 1):
-                path = f"{domain}-{number}-{slot}.wav"
-                sound = np.random.default_rng(len(rows)).standard_normal(4 * RATE)
-                files.write(data / path, 0.1 * sound, RATE)
-                rows.append([f"{domain}-{number}", domain, "test", slot, path, 5, 4 * RATE - 5, 0.5 + slot])
-    write_table(
-        data / "mixtures.csv", [["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"], *rows]
-    )
-    promises = {"music": promising(-10.0, balance=30.0), "noise": promising(2.0, balance=0.0)}
-    return Lists(data, str(make_calibrated_bank(tmp_path_factory.mktemp("bank"), **promises)))
+    return make_lists(tmp_path_factory.mktemp("lists"))
 
 
 def run(lists: Lists, report: Path, *arguments: object) -> Any:

@@ -20,7 +20,7 @@ def evaluate(
     ],
     bank: Annotated[str, typer.Option(metavar="NAME|DIR", help="The bank: zoo, or a folder of models.")] = "zoo",
     studies: Annotated[
-        str, typer.Option(metavar="NAME,NAME", help="Which parts of it, by name; all: everything.")
+        str, typer.Option(metavar="NAME,NAME", help="Which parts of it; all: all but hearing.")
     ] = "all",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first mixtures of every domain.")] = None,
     processes: Annotated[int, typer.Option(min=1, help="Mixtures at a time.")] = os.cpu_count() or 1,
@@ -36,12 +36,14 @@ def evaluate(
     """
     from streamsep.report.extras import require
     from streamsep.report.runner import run
-    from streamsep.report.studies import STUDIES, chosen
+    from streamsep.report.studies import BY_NAME_ONLY, STUDIES, chosen
     from streamsep.report.study import Lists
     from streamsep.report.write import write_report
 
     require()
-    names = list(STUDIES) if studies == "all" else [name.strip() for name in studies.split(",")]
+    names = [name.strip() for name in studies.split(",")]
+    if names == ["all"]:
+        names = [name for name in STUDIES if name not in BY_NAME_ONLY]
     wanted = chosen(names)
     if report.exists() and not report.is_dir():
         raise ConfigError(f"-o: {report} is a file; the report needs a folder of its own")
