@@ -135,7 +135,7 @@ def calibrate(table: Table) -> tuple[dict[str, Calibrations], Report]:
     own = fit(table, form, ridge, errors_db(listed, by_itself[table.listed]))
     strength, by_domain = recognition_fit.choose(table)
     known = recognition_fit.fit(table, strength, errors_db(listed, by_domain[table.listed]))
-    forms = {"own": (form.name, ridge), "recognition": ("papers, mean embedding, of all", strength)}
+    forms = {"own": (form.name, ridge), "recognition": ("papers, mean embedding, of all, and texture", strength)}
     calibrations = {domain: Calibrations(own=own[domain], recognition=known[domain]) for domain in table.domains}
     return calibrations, report(table, {"own": by_itself, "recognition": by_domain}, forms)
 

@@ -37,8 +37,10 @@ ABOUT = {
             "Its voices read, spell or act, most in English, some in German; children and whispering are rare.",
         ),
         "A network of this shape first learnt speech in noise (configs/train/noise.yaml with this trunk, 400 steps "
-        "of 20 examples of 2 s at a rate of 1.5e-3; the card of the noise model names these data); the run below "
-        "began at its averaged weights. Until step 1,338 its learning rate was falling towards step 2,600.",
+        "of 20 examples of 2 s at a rate of 1.5e-3; the card of the noise model names these data), then two talkers "
+        "(configs/train/speech.yaml, 1,600 steps, seed 12; until step 1,338 the rate was falling towards step "
+        "2,600). The run below began at its averaged weights, with examples twice as long, so that talkers keep "
+        "their places for longer; until step 608 its learning rate was falling towards step 1,300.",
     ),
     "environment": About(
         ("event", "event"),
@@ -51,8 +53,8 @@ ABOUT = {
             "Its recordings are short (5 s) and few of each kind; a sound unlike all of them may be split over both.",
             "Speech and music are not among its kinds.",
         ),
-        "The run below began at the averaged weights of the model for two talkers, as they were after 1,000 steps; "
-        "its card names those data.",
+        "The run below began at the averaged weights of an earlier model for two talkers, as they were after 1,000 "
+        "steps; the card of that model names those data.",
     ),
     "noise": About(
         ("speech", "noise"),

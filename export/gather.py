@@ -23,8 +23,9 @@ from streamsep.evaluation.references import analyse, synthesise
 from streamsep.models.loader import Batch
 from streamsep.monitor.activity import ActivityOptions, is_active, levels_dbfs
 from streamsep.monitor.confidence import ALL
-from streamsep.monitor.look_back import Watch
+from streamsep.monitor.look_back import BROAD, Watch
 from streamsep.monitor.placed import measure_look_back
+from streamsep.monitor.texture import PREFIX
 
 MOMENTS_S = (2, 3, 4, 5)  # of a mixture, at which it is measured
 LOOK_BACK_S = 2.0  # the measures vary little with it: maps that were fitted to 2 s choose as well on 1.5 s
@@ -243,7 +244,7 @@ def _opened(paths: tuple[tuple[str, tuple[Path, Path]], ...]) -> dict[str, tuple
 
 def _fingerprint(graphs: dict[str, tuple[Path, Path]], data: Path) -> str:
     """Another one for other graphs or another list, not for another calibration inside the same graphs."""
-    made_of = hashlib.sha256(repr((MOMENTS_S, LOOK_BACK_S, REMIXED, sorted(graphs))).encode())
+    made_of = hashlib.sha256(repr((MOMENTS_S, LOOK_BACK_S, REMIXED, BROAD, PREFIX, sorted(graphs))).encode())
     for step, look_back in graphs.values():
         for path in (step, look_back):
             made_of.update(graph_bytes(path))

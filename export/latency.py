@@ -28,6 +28,7 @@ from streamsep.evaluation.lists import RATE, Mixture, mixtures
 from streamsep.evaluation.metrics import best_order, pesq, si_sdr_db, si_sdr_improvement_db, stoi
 from streamsep.evaluation.quality import SPEECH
 from streamsep.realtime.engine import Engine
+from streamsep.realtime.masking import role_of
 from streamsep.realtime.min_phase_path import MinPhasePath
 
 Sound = NDArray[np.floating]
@@ -171,7 +172,7 @@ def measure(data: Path, domain: str, rate: int, limit: int) -> list[Row]:
     step_us = step_times_us([run.engine for run in runs])
     rows = []
     for setting, run, took_us in zip(SETTINGS, runs, step_us, strict=True):
-        roles = tuple(name.partition("-")[0] for name in run.engine.sources)
+        roles = tuple(map(role_of, run.engine.sources))
         found = [figures_of(run.separate(mixture.sources.sum(axis=0)), mixture, roles) for mixture in listed]
         path, length = setting.values()
         values = [

@@ -10,14 +10,18 @@ from export.calibration_fit import PAPERS, folds, picked_db, rounded
 from export.gather import Floats, Table
 from streamsep.models.manifest import Recognition
 from streamsep.monitor.placed import MEAN
+from streamsep.monitor.texture import PREFIX
 
 STRENGTHS = (0.001, 0.003, 0.01, 0.03)  # of the penalty on squared weights, for measures of unit variance
 
 
 def measures_of(table: Table) -> tuple[str, ...]:
-    """Those of the papers and the mean embedding, of every model, by DOMAIN.NAME."""
+    """Those of the papers and the mean embedding, of every model, and the texture, which all models have alike and
+    the first one gives; by DOMAIN.NAME."""
     names = [name for (name,) in PAPERS] + [name for name in table.names if name.startswith(MEAN)]
-    return tuple(f"{domain}.{name}" for domain in table.domains for name in names)
+    of_models = [f"{domain}.{name}" for domain in table.domains for name in names]
+    alike = [f"{table.domains[0]}.{name}" for name in table.names if name.startswith(PREFIX)]
+    return *of_models, *alike
 
 
 def values_of(table: Table) -> Floats:

@@ -36,7 +36,7 @@ from streamsep.models.manifest import Calibration, Calibrations
 from streamsep.monitor.belief import BeliefOptions
 from streamsep.monitor.calibration import PAPERS, estimates, names_needed, recognised
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
-from streamsep.monitor.look_back import Moment, Watch
+from streamsep.monitor.look_back import BROAD, Moment, Watch
 from streamsep.monitor.policy import PolicyOptions
 
 SPLIT = "val"  # nothing is ever chosen by what the test lists say
@@ -130,7 +130,7 @@ def open_models(bank: str) -> Models:
         del model.metadata_props[:]
         weights.update(model.SerializeToString(deterministic=True))
     measured = sorted({*PAPERS, *names_needed(calibrations)})
-    made_with = f"{weights.hexdigest()} {measured} mean {JudgeOptions().look_back_s} {EVERY_S}"
+    made_with = f"{weights.hexdigest()} {measured} mean {BROAD} texture {JudgeOptions().look_back_s} {EVERY_S}"
     return Models(paths, calibrations, {said.domain: len(said.sources) for said in manifests}, made_with)
 
 

@@ -27,6 +27,16 @@ from streamsep.realtime.options import EngineOptions
 Tell = Callable[[str], object]
 
 
+def fitting_bank(settings: Settings) -> Bank:
+    """The bank of these settings, before anybody looks for a sound card. Raises ConfigError or ModelError, also for a
+    domain or a source that it does not have."""
+    bank = open_bank(**settings.models.model_dump())
+    if settings.domain not in (AUTO, *bank.domains):
+        raise ConfigError(f"domain: unknown domain {settings.domain!r}; this bank has {sorted(bank.domains)}")
+    known_gains(settings, bank)
+    return bank
+
+
 def build(
     settings: Settings,
     rate: int,
@@ -34,13 +44,15 @@ def build(
     tell: Tell = lambda status: None,
     look: Callable[[Evaluation], object] | None = None,
     first: str | None = None,
+    bank: Bank | None = None,
 ) -> tuple[Engine, Bank, Guardian | None]:
     """An engine, the bank it runs and, if the domain is "auto", the monitor in a process of its own that goes with
     it. tell: called with a sentence for the user whenever something becomes of that process, in another thread.
     look: called with everything that it sees, in a third. first: the domain to begin with, where the monitor chooses.
+    bank: of these settings, where it is open already.
 
     Raises ConfigError or ModelError."""
-    bank = open_bank(**settings.models.model_dump())
+    bank = bank or open_bank(**settings.models.model_dump())
     if settings.domain != AUTO:
         return make_engine(settings, bank, rate, channels, None), bank, None
     if sys.platform == "win32":

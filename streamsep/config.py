@@ -85,11 +85,12 @@ class MonitorSettings(Section):
 
 
 class LiveSettings(Section):
-    """What protects the listener while sound is live."""
+    """What protects the listener while sound is live, and how often it is handed over."""
 
     howl_guard: bool = True
     start_db: float = Field(-30.0, ge=-40, le=0)
     most_gain_db: float = Field(12.0, ge=0, le=24)
+    smallest_block: bool = False
 
 
 class Settings(Section):
@@ -107,6 +108,15 @@ class Settings(Section):
     models: ModelSettings = ModelSettings()
     monitor: MonitorSettings = MonitorSettings()
     live: LiveSettings = LiveSettings()
+
+    @model_validator(mode="after")
+    def _no_band_to_leave_out_without_a_window(self) -> "Settings":
+        if not self.full_band and self.latency.path == "minimum-phase":
+            raise ValueError(
+                "full_band must be true with latency.path: minimum-phase, whose filter works at the device's rate "
+                "and has no band above the models' to leave out; set latency.path: window to have full_band: false"
+            )
+        return self
 
 
 def configs_folder() -> Path:
@@ -200,6 +210,8 @@ def checked(values: Mapping[str, Any], source: str) -> Settings:
             key = ".".join(map(str, item["loc"]))
             if item["type"] == "extra_forbidden":
                 complaints.append(f"{key}: unknown key{nearest(key)}")
+            elif item["type"] == "value_error":  # of keys that contradict each other: it names both
+                complaints.append(": ".join(filter(None, (key, str(item["ctx"]["error"])))))
             else:
                 complaints.append(f"{key}: {item['msg']}, got {item['input']!r}")
         raise ConfigError(f"{source}: " + "; ".join(complaints)) from None

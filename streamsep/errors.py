@@ -5,6 +5,7 @@ StreamsepError
 ├── ModelError      a model file that is missing, damaged, or does not say what it must
 ├── AudioError      a sound file that is missing, empty, not audio, or not finite
 └── DeviceError     no sound system, no such device, a device that refuses the format
+    └── DeviceGoneError  it played, and does not play any more
 
 All of them are raised on the control side. Sound itself never raises: see `streamsep.realtime`.
 """
@@ -28,3 +29,7 @@ class AudioError(StreamsepError):
 
 class DeviceError(StreamsepError):
     """There is no sound system or no such device, or it refuses the format."""
+
+
+class DeviceGoneError(DeviceError):
+    """A device that played does not play any more."""

@@ -11,8 +11,16 @@ BINS, FRAMES = 257, "frames"
 DOMAINS = {"noise": ("speech", "noise"), "music": ("vocals", "accompaniment"), "talkers": ("talker", "talker")}
 
 
-def make_model(path: Path, domain: str, sources: tuple[str, ...], lossy: bool = False, **manifest: object) -> Path:
-    """A step graph for two sources: power / (power + 1) of each bin and the rest; lossy: not quite the rest."""
+def make_model(
+    path: Path,
+    domain: str,
+    sources: tuple[str, ...],
+    lossy: bool = False,
+    fails_above: float | None = None,
+    **manifest: object,
+) -> Path:
+    """A step graph for two sources: power / (power + 1) of each bin and the rest; lossy: not quite the rest.
+    fails_above: a power of any bin above which it raises."""
     said = {
         "format": 1, "domain": domain, "version": "0.1", "graph": "step", "precision": "fp32", "sample_rate": 16000,
         "window": 512, "synthesis_window": 128, "hop": 64, "sources": sources, "licence": "MIT", "parameters": 1,
@@ -31,6 +39,16 @@ def make_model(path: Path, domain: str, sources: tuple[str, ...], lossy: bool = 
     constants = {
         "last": np.array([2]), "middle": np.array([1]), "hiss": np.float32([1.0]), "one": np.float32([whole])
     }  # fmt: skip
+    if fails_above is not None:  # by asking for the second of one number
+        nodes[-1].output[0] = "sound"
+        nodes += [
+            helper.make_node("ReduceMax", ["power"], ["loudest"], keepdims=0),
+            helper.make_node("Greater", ["loudest", "limit"], ["loud"]),
+            helper.make_node("Cast", ["loud"], ["which"], to=TensorProto.INT64),
+            helper.make_node("Gather", ["ones", "which"], ["one there is"]),
+            helper.make_node("Mul", ["sound", "one there is"], ["masks"]),
+        ]
+        constants |= {"limit": np.float32(fails_above), "ones": np.float32([1.0])}
     graph = helper.make_graph(
         nodes,
         domain,
@@ -44,9 +62,9 @@ def make_model(path: Path, domain: str, sources: tuple[str, ...], lossy: bool = 
     return path
 
 
-def make_bank(folder: Path) -> Path:
+def make_bank(folder: Path, fails_above: float | None = None) -> Path:
     """One model a domain, in a new folder."""
     folder.mkdir()
     for domain, sources in DOMAINS.items():
-        make_model(folder / f"{domain}-step-fp32.onnx", domain, sources)
+        make_model(folder / f"{domain}-step-fp32.onnx", domain, sources, fails_above=fails_above)
     return folder

@@ -5,7 +5,9 @@ import json
 import os
 import sys
 import time
+from operator import attrgetter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +16,7 @@ from calibrated import make_calibrated_bank, promising
 from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_up import STAGES
 from small_bank import DOMAINS, make_bank
 from typer.testing import CliRunner
 
@@ -26,7 +29,7 @@ from streamsep.bench.banks import bank_of, front_ends, main_first
 from streamsep.bench.catch_up import Restless, time_catch_up
 from streamsep.bench.hop import FADING, TURNS, WARM_UP, Case, Fading, time_cases, traced_peak
 from streamsep.bench.report import NEEDED
-from streamsep.bench.stages import STAGES, Shim, time_stages
+from streamsep.bench.stages import Shim, time_stages
 from streamsep.bench.stimulus import as_blocks, lively_noise
 from streamsep.bench.timing import figures, one_core, time_calls
 from streamsep.cli.main import app
@@ -261,6 +264,63 @@ def test_the_stages_of_a_hop_add_up_to_it_and_none_is_missing(
         for name, took in found.items():
             assert took.shape == (40 - warm_up,)
             assert np.all(took > 0), name
+
+
+class Clock:
+    """Goes on when it is read, and when it is told to."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.now = 0
+        patch.setattr("streamsep.bench.stages.time", SimpleNamespace(perf_counter_ns=lambda: self.pass_by(1)))
+
+    def pass_by(self, ticks: int) -> int:
+        self.now += ticks
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("rate", "latency", "others", "slow"),
+    [
+        (48_000, {}, {"resampling", "synthesis", "high band"}, {"limiter": "_limiter", "high band": "_path._high"}),
+        (16_000, {"synthesis_ms": 2}, {"synthesis"}, {"analysis": "_path._analysis", "limiter": "_limiter"}),
+        (
+            48_000,
+            {"path": "minimum-phase"},
+            {"resampling", "filter design", "filtering"},
+            {"limiter": "_limiter", "filter design": "_path.synthesis", "filtering": "_path.filter"},
+        ),
+    ],
+)
+def test_every_stage_is_what_it_is_called_and_none_is_less_than_nothing(
+    bank: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    rate: int,
+    latency: dict[str, Any],
+    others: set[str],
+    slow: dict[str, str],
+) -> None:
+    clock = Clock(monkeypatch)
+    with engine_of(bank, rate=rate, latency=latency) as engine:
+        for name in slow.values():
+            part = attrgetter(name)(engine)
+            part.process = lambda *given, inner=part.process: clock.pass_by(1000) and inner(*given)
+        found = time_stages(engine, Case(engine, 20).turns[0][:20], warm_up=5)
+    assert found.keys() == {"analysis", "graph", "masks", "crossfade", "limiter", "rest"} | others
+    for name, took in found.items():
+        assert np.all(took > 0), name
+        assert np.all((took >= 1000) == (name in slow)), name
+
+
+def test_a_stage_inside_another_is_counted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    inner = SimpleNamespace(process=lambda: clock.pass_by(100))
+    outer = SimpleNamespace(process=lambda: (clock.pass_by(10), inner.process(), inner.process()))
+    running = [0]
+    shims = [Shim(part, "process", running) for part in (outer, inner)]
+    outer.process()
+    around, within = (shim.read() for shim in shims)
+    assert (around, within) == (10 + 3, 2 * 101)  # and every reading of the clock
+    assert running == [around + within]
 
 
 def test_timing_the_stages_does_not_change_the_sound(bank: Path) -> None:

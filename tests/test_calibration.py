@@ -77,7 +77,7 @@ def test_without_a_map_or_a_measure_there_is_no_decision() -> None:
 def test_the_measures_needed_are_enough_and_none_is_too_many(data: st.DataObject) -> None:
     maps = {domain: Calibrations(own=data.draw(calibrations())) for domain in BANK}
     points = np.random.default_rng(0).normal(size=(40, 2)).astype(np.float32)
-    back = LookBack(points, np.ones(40, np.float32), 10)
+    back = LookBack(points, np.ones(40, np.float32), 10, points.mean(axis=0))
     needed = names_needed(maps)
 
     def found(chosen: set[str]) -> dict[str, float | None]:
@@ -87,17 +87,18 @@ def test_the_measures_needed_are_enough_and_none_is_too_many(data: st.DataObject
     assert all(None in found(needed - {name}).values() for name in needed)
 
 
-@given(st.integers(1, 50), st.integers(0, 3))
-def test_the_mean_embedding_comes_with_the_measures(points: int, broken: int) -> None:
-    embeddings = np.random.default_rng(points).normal(size=(points + broken, 3)).astype(np.float32)
-    embeddings[points:] = np.nan
-    magnitudes = np.ones(len(embeddings), np.float32)
-    found = measure_look_back(LookBack(embeddings, magnitudes, 10), 2, chosen=("balance",))
+@given(st.integers(1, 50), st.booleans())
+def test_mean_and_texture_come_with_the_measures_where_there_are_any(points: int, known: bool) -> None:
+    random = np.random.default_rng(points)
+    embeddings, magnitudes = random.normal(size=(points, 3)).astype(np.float32), np.ones(points, np.float32)
+    mean, texture = random.normal(size=3).astype(np.float32), {"texture_flat": -0.5}
+    back = LookBack(embeddings, magnitudes, 10, mean, texture) if known else LookBack(embeddings, magnitudes, 10)
+    found = measure_look_back(back, 2, chosen=("balance",))
     plain = measure(embeddings, 2, magnitudes, chosen=("balance",))
     assert found is not None
     assert plain is not None
-    mean = embeddings[:points].mean(axis=0)
-    assert found.by_name == pytest.approx(plain.by_name | {f"mean_{dim}": mean[dim] for dim in range(3)}, abs=1e-6)
+    more = {f"mean_{dim}": mean[dim] for dim in range(3)} | texture if known else {}
+    assert found.by_name == pytest.approx(plain.by_name | more, abs=1e-6)
 
 
 def test_of_a_silent_look_back_there_is_no_measure() -> None:

@@ -239,6 +239,34 @@ def test_a_value_of_the_wrong_kind_is_refused_with_key_and_value(
         load_settings("default", said)
 
 
+@pytest.mark.parametrize(
+    ("said", "complaint"),
+    [
+        (
+            {"full_band": False, "latency": {"path": "minimum-phase"}},
+            "settings: full_band must be true with latency.path: minimum-phase, .* set latency.path: window",
+        ),
+        (
+            {"latency": {"path": "minimum-phase", "synthesis_ms": 4}},
+            "settings: latency: synthesis_ms must be null with path: minimum-phase, got 4$",
+        ),
+        (
+            {"monitor": {"margin_db": 1, "hysteresis_db": 2}},
+            r"settings: monitor: hysteresis_db must be at most margin_db, 1\.0, got 2\.0$",
+        ),
+    ],
+)
+def test_keys_that_contradict_each_other_are_refused_by_both_names(said: dict[str, Any], complaint: str) -> None:
+    with pytest.raises(ConfigError, match=complaint):
+        load_settings(said)
+
+
+def test_what_a_named_configuration_cannot_be_set_to_is_refused_with_its_file() -> None:
+    with pytest.raises(ConfigError, match=r"hearing-aid\.yaml: full_band must be true"):
+        load_settings("hearing-aid", {"full_band": False})
+    assert load_settings("hearing-aid", {"full_band": False, "latency": {"path": "window"}}).full_band is False
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(
         ConfigError, match=r"fade_ms: .*; limiter\.release_ms: .*; wram_up_ms: unknown key, did you mean warm"

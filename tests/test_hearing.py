@@ -12,7 +12,18 @@ from streamsep.evaluation.lists import RATE
 from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.recording import separate
 from streamsep.report import hearing
-from streamsep.report.hearing import HEARD, LOSSES_DB, MEASURES, ROOM, Hearing, at_the_ears, scene, through_streamsep
+from streamsep.report.hearing import (
+    CONFIGS,
+    HEARD,
+    LOSSES_DB,
+    MEASURES,
+    ROOM,
+    UNTOUCHED,
+    Hearing,
+    at_the_ears,
+    scene,
+    through,
+)
 from streamsep.report.runner import plain
 from streamsep.report.study import Lists
 
@@ -54,7 +65,7 @@ def test_a_scene_has_the_mixtures_ratio_and_the_speech_its_level(lists: Lists) -
 
 def test_what_is_heard_is_what_a_file_would_be(lists: Lists) -> None:
     sound = np.stack(scene(lists.mixture("noise", 0), lists)).sum(axis=0)
-    heard = through_streamsep(lists, "noise", sound)
+    heard = through("default", lists, "noise", sound)
     peak = 4 * np.abs(sound).max()
     models = {"models": {"bank": lists.bank, "precision": "fp32"}}
     file = separate((sound / peak).T, RATE, domain="noise", **models).listen.T
@@ -75,8 +86,9 @@ def test_every_loss_hears_every_sound_and_the_gain_is_their_difference(
     assert len(section.tables[0].rows) == len(LOSSES_DB) * len(MEASURES)
     for by_measure in section.numbers.values():
         for found in by_measure.values():
-            before, after = (found[how]["mean"] for how in HEARD)
-            assert found["gain"]["mean"] == pytest.approx(after - before)
+            for how in CONFIGS:
+                gain = found[how]["mean"] - found[UNTOUCHED]["mean"]
+                assert found[f"gain of {how}"]["mean"] == pytest.approx(gain)
 
 
 def test_what_it_needs_is_said(lists: Lists, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,15 @@ def test_what_comes_back_by_way_of_jack_is_what_the_ledger_says(bank, rate, peri
     assert 2 <= len(said["echoes"]) <= said["probes"]
 
 
+def test_for_a_hearing_aid_jack_sets_the_blocks_and_nothing_but_its_loop_is_late(bank):
+    with jack_server(rate=48_000, period=64) as environment:
+        done = latency(environment, "--json", "--loop", "--config", "hearing-aid", *bank)
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["measured_samples"] == said["ledger_samples"] == 64
+    assert said["block"] == 64
+
+
 def test_a_driver_that_tells_of_buffers_it_does_not_have_is_found_out(bank):
     # JACK's own loopback driver says that it is as late as the sound card, and hands over at once
     with jack_server(rate=48_000, period=128, options=("-L", "2")) as environment:

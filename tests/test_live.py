@@ -98,6 +98,21 @@ def test_live_separates_with_the_shipped_models(jack):
     check_summary(done.stdout, watched=True)
 
 
+def test_a_hearing_aid_gets_the_periods_of_jack_unless_other_blocks_are_asked_for(bank):
+    mine = ["--seconds", "0.5", "--json", "--config", "hearing-aid", *JACK, *bank]
+    with jack_server(rate=48_000, period=64) as environment:
+        done, longer = (streamsep(environment, "live", *mine, *block) for block in ([], ["--block", "256"]))
+    for run, block in ((done, 64), (longer, 256)):
+        assert run.returncode == 0, run.stderr
+        assert f"blocks of {block} samples" in " ".join(run.stderr.split())
+        summary = check_summary(run.stdout)
+        assert summary["block"] == block
+        assert summary["callback"]["period_ms"] == pytest.approx(1000 * block / 48_000, abs=1e-3)
+        added = {} if block == 64 else {"PortAudio's blocks": 256}
+        terms = {term: samples for term, samples in summary["latency"]["terms"].items() if samples}
+        assert terms == {"input device": 64, "output device": 128, **added}
+
+
 def test_live_without_json_ends_with_a_summary_for_people(jack, bank):
     done = streamsep(jack, "live", "--seconds", "0.5", *JACK, *bank)
     assert done.returncode == 0, done.stderr

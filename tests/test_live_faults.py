@@ -8,14 +8,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server, set_period
 from small_bank import make_bank
+
+from streamsep.errors import AudioError
+from streamsep.record.folder import lines_of, read
+from streamsep.replay import replay
 
 LIMIT_S = 120  # for anything, on a machine that has other things to do
 
@@ -73,7 +78,7 @@ def live(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator
     remarks = folder / "remarks"
     command = [
         sys.executable, "-m", "streamsep", "live", "--json", "--input", "system", "--output", "system", *arguments
-    ]  # fmt: skip
+    ]  # fmt: skip  # the later of two options counts
     with remarks.open("w") as stderr:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
@@ -186,6 +191,136 @@ def test_a_monitor_that_is_killed_is_started_again_and_the_sound_never_notices(
         summary = running.stop()
     assert (summary["reconnections"], summary["faults"]) == (0, 0)
     assert (summary["monitor"]["starts"], summary["monitor"]["deaths"]) == (2, 1)
+
+
+PERIOD = 2048  # samples: so long that a busy machine is no fault of its own
+TICKING = 192 + 192 + 80 + 2 * PERIOD  # latency with a metronome, which is heard at once, for input
+
+
+@contextmanager
+def metronome(environment: dict[str, str], name: str) -> Iterator[None]:
+    """Something to listen to."""
+    command = ["jack_metro", "-b", "300", "-f", "500", "-n", name]
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as ticking:
+        try:
+            deadline = time.monotonic() + LIMIT_S
+            while (
+                f"{name}:" not in subprocess.run(["jack_lsp"], env=environment, capture_output=True, text=True).stdout
+            ):
+                assert ticking.poll() is None
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            yield
+        finally:
+            ticking.kill()
+
+
+def loud(take: Path) -> int:
+    """So many samples of what came in are, as far as they are recorded."""
+    try:
+        return int(np.count_nonzero(np.abs(read(take).input) > 0.05))
+    except AudioError:  # nothing yet
+        return 0
+
+
+def devices(environment: dict[str, str]) -> dict[str, int]:
+    """The number of every device, by name."""
+    command = [sys.executable, "-m", "streamsep", "devices", "--json"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=LIMIT_S, check=True)
+    return {device["name"]: device["index"] for device in json.loads(done.stdout)}
+
+
+def test_a_device_that_comes_back_under_another_number_is_the_one_that_is_heard(
+    bank: list[str], tmp_path: Path
+) -> None:
+    take, first = tmp_path / "take", jack_server(period=256)
+    with ExitStack() as ending:
+        environment = first.__enter__()
+        with metronome(environment, "metro"):
+            before = devices(environment)
+            mine = ["--input", "metro", "--record", str(take), *bank]
+            running = ending.enter_context(live(environment, tmp_path, *mine))
+            time.sleep(0.5)
+        first.__exit__(None, None, None)
+        running.said("it is tried again in 1 s")
+        ending.enter_context(jack_server(period=256, name=environment["JACK_DEFAULT_SERVER"]))
+        running.said("the input device 'metro' .* is away")
+        ending.enter_context(metronome(environment, "another"))
+        ending.enter_context(metronome(environment, "metro"))
+        after = devices(environment)
+        running.said("metro → system: the sound is back")
+        time.sleep(1.0)
+        summary = running.stop()
+    assert after["metro"] != before["metro"]
+    assert after["another"] == before["metro"]
+    assert (summary["reconnections"], summary["faults"]) == (1, 0)
+    assert np.abs(read(take / "2").input).max() > 0.05  # it ticks
+
+
+def test_a_model_that_raises_in_mid_stream_is_heard_as_the_dry_sound_and_counted(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+) -> None:
+    touchy = make_bank(tmp_path_factory.mktemp("touchy") / "bank", fails_above=1e-3)
+    mine = ["--set", f"models.bank={touchy}", "--set", "models.precision=fp32", "--domain", "noise"]
+    take = tmp_path / "take"
+    with (
+        jack_server(period=PERIOD) as environment,
+        live(environment, tmp_path, "--record", str(take), *mine) as running,
+        metronome(environment, "metro"),
+    ):
+        subprocess.run(["jack_connect", "metro:300_bpm", "PortAudio:in_0"], env=environment, check=True)
+        running.wait(lambda: loud(take) > 5000)
+        summary = running.stop()
+    assert summary["counters"]["separator_faults"] > 0
+    assert (summary["faults"], summary["fault"], summary["reconnections"]) == (0, None, 0)
+    assert summary["latency"]["samples"] == TICKING
+    assert replay(take).differs_at is None
+
+
+@contextmanager
+def starved(process: int) -> Iterator[None]:
+    """Other programs want both processors, and on one of them there are so many that little is left for a process."""
+    core, *others = sorted(os.sched_getaffinity(0))
+    threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
+    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(40)]
+    try:
+        for number, loop in enumerate(busy):
+            os.sched_setaffinity(loop.pid, others if others and number < 2 else {core})
+        for thread in threads:
+            os.sched_setaffinity(thread, {core})
+        yield
+    finally:
+        for loop in busy:
+            loop.kill()
+        for loop in busy:
+            loop.wait()
+        for thread in threads:
+            with suppress(ProcessLookupError):
+                os.sched_setaffinity(thread, {core, *others})
+
+
+def test_when_others_take_the_processors_work_is_given_up_and_taken_back_and_the_latency_stays(
+    bank: list[str], tmp_path: Path
+) -> None:
+    take = tmp_path / "take"
+
+    def levels() -> list[int]:
+        return [event["level"] for event in lines_of(take / "events.jsonl") if event["event"] == "relief"]
+
+    with (
+        jack_server(period=PERIOD) as environment,
+        live(environment, tmp_path, "--record", str(take), *bank) as running,
+        metronome(environment, "metro"),
+    ):
+        subprocess.run(["jack_connect", "metro:300_bpm", "PortAudio:in_0"], env=environment, check=True)
+        with starved(running.sound()):
+            running.wait(lambda: bool(levels()))
+        running.wait(lambda: levels()[-1] < max(levels()))
+        summary = running.stop()
+    assert (summary["reconnections"], summary["faults"], summary["fault"]) == (0, 0, None)
+    assert summary["overload"] == max(levels())
+    assert summary["latency"]["samples"] == TICKING
+    assert replay(take).differs_at is None  # whatever was given up: as late as ever, to the sample
 
 
 def test_nothing_is_left_when_the_session_is_killed(bank: list[str], tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from streamsep.models.loader import Batch
 from streamsep.monitor.confidence import loudest
 from streamsep.monitor.look_back import Judge, Judgement, LookBack, Moment, Watch
 from streamsep.monitor.shared import Board, BoardWriter, Layout
+from streamsep.monitor.texture import texture
 from streamsep.monitor.watcher import Watcher
 from streamsep.realtime.recent import Recent, RecentReader, recent_size
 
@@ -59,7 +60,25 @@ def test_a_look_back_is_the_loudest_of_the_newest_frames_however_they_came(
         np.testing.assert_allclose(back.embeddings, expected, atol=1e-5)
         np.testing.assert_allclose(watch.state(domain)["mean"], state["mean"], rtol=1e-4)
         np.testing.assert_array_equal(watch.sound(), sound[-back.frames :].reshape(-1))
+        assert back.texture == texture(watch.sound(), graphs[domain].manifest.sample_rate)
     assert watch.hop == len(sound)
+
+
+def test_the_mean_embedding_is_of_the_louder_bins_of_every_piece(graphs: dict[str, Batch]) -> None:
+    sound = np.random.default_rng(3).normal(size=(40, HOP)).astype(np.float32)
+    sound[:25] *= 0.01
+    watch = Watch(graphs, 0.4)  # 100 frames, in pieces of 12
+    watch.hear(sound)
+    spectrum = frames_of(sound)
+    for domain, back in watch.look_backs().items():
+        embeddings, _ = graphs[domain].run(spectrum, graphs[domain].start())
+        chosen = []
+        for at in range(0, 40, 12):
+            magnitudes = np.abs(spectrum[at : at + 12].astype(np.complex64)).ravel()
+            flat = embeddings[at : at + 12].reshape(magnitudes.size, -1)
+            chosen.append(flat[loudest(magnitudes, math.ceil(0.3 * magnitudes.size))])
+        assert back.mean is not None
+        np.testing.assert_allclose(back.mean, np.concatenate(chosen).mean(axis=0), atol=1e-4)
 
 
 def test_its_state_is_the_one_the_engine_would_have(folder: Path, graphs: dict[str, Batch]) -> None:
@@ -79,6 +98,7 @@ def test_before_the_first_hop_and_in_silence_there_is_nothing_to_judge(graphs: d
         watch.hear(np.zeros((frames, HOP), np.float32))
         for back in watch.look_backs().values():
             assert back.embeddings.shape == (0, 2)
+            assert (back.mean, back.texture) == (None, {})
             assert back.magnitudes.shape == (0,)
             assert back.frames == frames
         assert len(watch.sound()) == frames * HOP

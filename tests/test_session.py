@@ -18,7 +18,8 @@ from streamsep.realtime.counters import Counters
 MICROPHONE = Device(3, "a microphone", "ALSA", 1, 0, 48_000, True, False)
 HEADPHONES = Device(5, "headphones", "ALSA", 0, 2, 48_000, False, True)
 OPENED = {
-    "input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": ["noise"],
+    "input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "block": 128,
+    "domains": ["noise"],
     "latency": {"samples": 384, "terms": {"gathering a hop": 192.0, "window": 192.0}},
     "devices": [asdict(MICROPHONE), asdict(HEADPHONES)], "device_terms": {"input device": 48, "output device": 120},
 }  # fmt: skip

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamsep.arrays import Samples
 from streamsep.models.subject import memory_of
@@ -34,7 +36,7 @@ def resampled(sound: Samples, ratio: float, sizes: Callable[[], int]) -> Samples
         heard.append(reader.process(count, ratio).copy())
 
 
-@pytest.mark.parametrize("ratio", [0.999, 0.9998, 1.0, 1.0002, 1.001])
+@pytest.mark.parametrize("ratio", [0.9985, 0.999, 0.9998, 1.0, 1.0002, 1.001, 1.0015])
 @pytest.mark.parametrize("share", [0.003, 0.1, 0.3, 0.55, 0.7, 0.8, 0.83])
 def test_a_sine_stays_a_sine_where_it_should_be(ratio: float, share: float) -> None:
     """share: of the Nyquist frequency."""
@@ -63,7 +65,7 @@ def test_it_does_not_matter_how_the_outputs_are_cut() -> None:
 # ---------------------------------------------------------------------------------------------------------- the loop
 
 
-@pytest.mark.parametrize("drift", [200e-6, -200e-6, 50e-6, 900e-6])
+@pytest.mark.parametrize("drift", [200e-6, -200e-6, 50e-6, 900e-6, 1000e-6, -1000e-6])
 def test_hours_of_drift_are_followed_and_what_waits_stays_on_its_target(drift: float) -> None:
     pace, random = Pace(RATE), np.random.default_rng(1)
     a_second = 50  # calls
@@ -96,36 +98,55 @@ def test_a_clock_that_no_sound_card_has_is_followed_as_far_as_is_allowed() -> No
 
 @dataclass
 class Devices:
-    """Two of them, simulated: each calls when its clock says so, or up to `jitter_s` later."""
+    """Two of them, simulated: each calls when its clock says so, or up to `jitter_s` later. One whose own blocks are
+    others than those of the calls calls as often as it can when it has one, and keeps the rest."""
 
     drift: float = 0.0  # of the input's clock, by which it is faster
     written: int = 64  # their blocks
     read: int = 64
+    own_written: int = 0  # their own blocks, where they are others
+    own_read: int = 0
     jitter_s: float = 0.0
     absent: dict[str, tuple[float, float]] = field(default_factory=dict)  # when a side does not call
     sound: Callable[[Samples], Samples] = lambda moments: moments  # of each sample, by its number
 
-    def calls(self, side: str, seconds: float, random: np.random.Generator) -> Iterator[tuple[float, str, float]]:
-        """When, who, and when it should have been."""
-        speed = RATE * (1 + self.drift) / self.written if side == "input" else RATE / self.read
-        due_s = (np.arange(int(seconds * speed)) + (1 if side == "input" else 0.37)) / speed
+    def calls(
+        self, side: str, seconds: float, random: np.random.Generator
+    ) -> Iterator[tuple[float, str, float, int]]:
+        """When, who, when the first sample of the call came in, or goes out, and its number."""
+        is_input = side == "input"
+        rate = RATE * (1 + self.drift) if is_input else RATE
+        block = self.written if is_input else self.read
+        own = (self.own_written if is_input else self.own_read) or block
+        due_s = (np.arange(int(seconds * rate / own)) + (1 if is_input else 0.37)) * own / rate
         from_s, to_s = self.absent.get(side, (0.0, 0.0))
-        for due in due_s[(due_s < from_s) | (due_s >= to_s)]:
-            yield due + random.uniform(0, self.jitter_s), side, due
+        kept = count = 0
+        for due in due_s[(due_s < from_s) | (due_s >= to_s)].tolist():
+            now_s = due + random.uniform(0, self.jitter_s)
+            if is_input:
+                count = round(due * rate) - kept - own  # after a pause, later ones
+                kept += own
+                while kept >= block:
+                    yield now_s, side, count / rate, count
+                    kept, count, now_s = kept - block, count + block, now_s + 1e-5
+            else:
+                while kept < own:
+                    yield now_s, side, due + kept / rate, 0
+                    kept, now_s = kept + block, now_s + 1e-5
+                kept -= own
 
     def run(self, seconds: float) -> "Heard":
         random = np.random.default_rng(2)
         stairs = {"input": Stairs(RATE), "output": Stairs(RATE)}
         calls = sorted(call for side in stairs for call in self.calls(side, seconds, random))
-        for now_s, side, due_s in calls:
-            if due_s < 0.5:
+        for now_s, side, *_ in calls:
+            if now_s < 0.5:
                 stairs[side].step(self.written if side == "input" else self.read, now_s)
         clocks = TwoClocks(RATE, 1, stairs["input"].width, stairs["output"].width)
-        heard, count = Heard(clocks), 0
-        for now_s, side, due_s in calls:
+        heard = Heard(clocks)
+        for now_s, side, due_s, count in calls:
             if side == "input":
-                count = round(due_s * RATE * (1 + self.drift))
-                moments = np.arange(count - self.written, count)
+                moments = np.arange(count, count + self.written)
                 clocks.write(self.sound(moments).astype(np.float32)[:, np.newaxis], now_s)
             else:
                 out = np.full((self.read, 1), np.nan, np.float32)
@@ -166,6 +187,8 @@ class Heard:
         Devices(-200e-6, jitter_s=0.001),
         Devices(50e-6),
         Devices(900e-6, 37, 160, jitter_s=0.002),
+        Devices(1000e-6, jitter_s=0.001),
+        Devices(-1000e-6, 160, 64, jitter_s=0.001),
         Devices(-200e-6, 160, 37, jitter_s=0.002),
         Devices(0.0, 80, 80, jitter_s=0.0),
     ],
@@ -183,6 +206,47 @@ def test_two_devices_are_as_far_apart_as_they_should_be(devices: Devices) -> Non
     assert heard.clocks.pace.speed == pytest.approx(devices.drift, abs=100e-6)
     steps = np.diff(heard.sound[RATE:])
     np.testing.assert_allclose(steps, 1, atol=0.05)  # every sample follows the one before it
+
+
+@pytest.mark.parametrize(
+    "devices",
+    [
+        Devices(50e-6, 64, 64, 256, 0),
+        Devices(50e-6, 64, 64, 0, 256, jitter_s=0.0005),
+        Devices(-200e-6, 40, 32, 160, 160, jitter_s=0.001),
+        Devices(200e-6, 160, 128, 40, 16, jitter_s=0.001),
+    ],
+)
+def test_blocks_that_are_cut_out_of_longer_or_shorter_ones_are_as_late_as_they_should_be(devices: Devices) -> None:
+    heard = devices.run(40.0)
+    assert heard.clocks.gaps == Gaps()
+    assert np.max(np.abs(heard.errors(1.0))) < MARGIN_S * RATE
+    late = heard.errors(SETTLED_S)
+    assert np.max(np.abs(late)) < 0.0005 * RATE
+    assert abs(np.mean(late)) < 0.0002 * RATE
+    np.testing.assert_allclose(np.diff(heard.sound[RATE:]), 1, atol=0.05)
+
+
+@pytest.mark.parametrize("block", [100, 37])
+@pytest.mark.parametrize("own", [64, 256])
+def test_of_blocks_that_do_not_fit_into_each_other_no_more_is_kept_than_one_on_either_side(
+    block: int, own: int
+) -> None:
+    heard = Devices(50e-6, block, block, own, own).run(40.0)
+    assert heard.clocks.gaps == Gaps()
+    late = heard.errors(SETTLED_S)
+    assert np.min(late) > -0.0005 * RATE
+    assert np.max(late) < 2 * min(block, own)
+
+
+@given(block=st.integers(16, 200), many=st.integers(1, 6), at_s=st.floats(0, 1e5))
+def test_a_devices_own_block_is_what_comes_at_once(block: int, many: int, at_s: float) -> None:
+    stairs = Stairs(RATE)
+    for call in range(20):
+        for _ in range(many):
+            stairs.step(block, at_s + call * many * block / RATE)
+    assert stairs.block == many * block
+    assert stairs.width == pytest.approx(many * block, abs=1e-5 * RATE)
 
 
 @pytest.mark.parametrize("absent_s", [0.03, 0.1, 0.4, 3.0])

@@ -5,15 +5,17 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from jack_server import jack_server
 
-from streamsep.audio import two_devices
+from streamsep.audio import live, two_devices
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
-from streamsep.audio.two_devices import one_clock
+from streamsep.audio.two_devices import TwoDevices, one_clock
+from streamsep.errors import DeviceError
 
 LIMIT_S = 120
 CARD = Device(0, "card", "ALSA", 2, 2, 48_000, True, True)
@@ -40,6 +42,70 @@ def test_there_are_as_many_streams_as_clocks(monkeypatch: pytest.MonkeyPatch, on
     sink = CARD if one else replace(CARD, index=1)
     opened: Any = two_devices.open_stream(None, CARD, sink, 48_000, 2, 128)  # type: ignore[arg-type]
     assert opened == ("one" if one else "two", None, CARD, sink, 48_000, 2, 128)
+
+
+class PortAudio:
+    """Made up: what is opened, of devices that take no blocks shorter than some number, 0 aside."""
+
+    class PortAudioError(Exception):
+        pass
+
+    def __init__(self, shortest: dict[int, int]) -> None:
+        """By index of the device."""
+        self.shortest = shortest
+        self.open: list[int] = []
+        self.Stream = self.InputStream = self.OutputStream = self._opened
+
+    def _opened(self, device: int | tuple[int, int], blocksize: int, **_: Any) -> SimpleNamespace:
+        indices = (device,) if isinstance(device, int) else device
+        if any(0 < blocksize < self.shortest[index] for index in indices):
+            raise self.PortAudioError("Invalid buffer size")
+        self.open += indices
+        return SimpleNamespace(
+            latency=0.01 if isinstance(device, int) else (0.01, 0.01),
+            time=0.0,
+            start=lambda: None,
+            close=lambda: [self.open.remove(index) for index in indices],
+        )
+
+
+HEADPHONES = replace(CARD, index=1, name="headphones")
+SERVER = replace(CARD, index=2, name="system", api=API)
+
+
+@pytest.mark.parametrize(
+    ("source", "sink", "shortest", "block"),
+    [
+        (CARD, CARD, {0: 1}, 32),
+        (CARD, CARD, {0: 100}, 128),
+        (CARD, CARD, {0: 5000}, 0),
+        (CARD, HEADPHONES, {0: 50, 1: 200}, 256),
+        (CARD, HEADPHONES, {0: 200, 1: 50}, 256),
+        (SERVER, SERVER, {2: 1}, 0),
+        (CARD, SERVER, {0: 1, 2: 1}, 0),
+    ],
+)
+def test_the_shortest_blocks_are_those_with_which_the_devices_open_and_jacks_are_its_own(
+    monkeypatch: pytest.MonkeyPatch, source: Device, sink: Device, shortest: dict[int, int], block: int
+) -> None:
+    made_up = PortAudio(shortest)
+    monkeypatch.setattr(live, "portaudio", lambda: made_up)
+    monkeypatch.setattr(TwoDevices, "_survey", lambda self, rate: (64.0, 64.0, 64.0))
+    callback: Any = SimpleNamespace()
+    stream = two_devices.open_stream(callback, source, sink, 48_000, 2, None)
+    assert stream.block == block
+    assert sorted(made_up.open) == [source.index, sink.index]  # once: what was refused is not left open
+
+
+def test_a_device_that_refuses_everything_is_refused_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nothing(PortAudio):
+        def _opened(self, device: int | tuple[int, int], blocksize: int, **_: Any) -> SimpleNamespace:
+            raise self.PortAudioError("Invalid sample rate")
+
+    monkeypatch.setattr(live, "portaudio", lambda: Nothing({}))
+    callback: Any = SimpleNamespace()
+    with pytest.raises(DeviceError, match=r"'card' to 'card' .* block 0: refused: Invalid sample rate$"):
+        two_devices.open_stream(callback, CARD, CARD, 48_000, 2, None)
 
 
 def played(environment: dict[str, str], seconds: float, block: int) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What the sound card calls: the engine, faded in at the start and out at the end, timed, counted, and relieved when
 the machine cannot keep up. A frame is one sample of every channel."""
 
+import math
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from streamsep.realtime.journal import Journal
 from streamsep.realtime.overload import Overload
 from streamsep.realtime.tape import Tape
 
-JUMP_S = 1.0  # by which no callback is late: the device's clock has jumped, as JACK's does
+JUMP_S = 1.0  # by which no callback is late: the device's clock has jumped
 
 
 class Processor(Protocol):
@@ -82,6 +83,7 @@ class Callback:
         self._engine, self._guard = engine, guard
         self._rate = engine.rate
         self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
+        self._began_s = -math.inf  # the same
         self._edges = Edges(engine.rate, engine.channels, engine.journal)
 
     @audio_thread
@@ -91,8 +93,7 @@ class Callback:
         computing_s = time.thread_time()
         if status:
             self._count(status)
-        late_s = self.device_clock() - when.currentTime
-        self._late_s = late_s if 0.0 < late_s < JUMP_S else 0.0
+        self._late_s = self._lateness(self.device_clock() - when.currentTime, began_s)
         try:
             self._engine.process(block, out=out)
             if self._guard is not None:
@@ -120,6 +121,15 @@ class Callback:
         self.frames += frames
 
     @audio_thread
+    def _lateness(self, late_s: float, began_s: float) -> float:
+        """How late the callback began after the device had asked for it, as far as that can be: later than the one
+        before by no more than the time since that one began. Otherwise the device's clock has jumped, as JACK's does
+        by hundreds of milliseconds when it has an xrun, and says nothing: 0."""
+        passed_s = began_s - self._began_s
+        self._began_s = began_s
+        return late_s if 0.0 < late_s < min(JUMP_S, self._late_s + passed_s) else 0.0
+
+    @audio_thread
     def _measure(self, block: Block, out: Block) -> None:
         """The loudest sample on each side; not a number counts as nothing."""
         peaks = self.peaks
@@ -144,6 +154,11 @@ class Callback:
             xruns.interpreter += 1
         else:
             xruns.device += 1
+
+    @property
+    def gaps(self) -> int:
+        """In the sound so far: underruns or overruns, whichever are more, for most gaps are both."""
+        return max(self.underruns.total, self.overruns.total)
 
     def stop(self) -> None:
         """From the next callback on, fade out; `silent` tells when that is done."""

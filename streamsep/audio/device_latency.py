@@ -63,6 +63,14 @@ def jack_terms(source: Device, sink: Device, block: int) -> dict[str, float] | N
         }
 
 
+def samples_a_call(source: Device, sink: Device, block: int) -> int:
+    """What the callback is handed at a time, when PortAudio was asked for such a block; 0: nobody knows yet."""
+    if not block and source.api == sink.api == API:
+        with jack() as server:
+            return 0 if server is None else server.period
+    return block
+
+
 def best_block(source: Device, sink: Device, block: int) -> int:
     """What to ask PortAudio for so as to get blocks of this length. With JACK a block as long as its period is asked
     for as 0, "as the device likes": PortAudio would cut the periods into themselves, one block later."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Literal
 
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, DeviceGoneError
 
 Side = Literal["input", "output"]
 
@@ -86,12 +86,12 @@ def portaudio_says() -> tuple[str, list[str]]:
 
 
 @contextmanager
-def abandoned_on_error() -> Iterator[None]:
-    """After a DeviceError inside, PortAudio is not given back at the end of this process: when its sound server has
-    died it would wait for minutes, or abort."""
+def abandoned_when_gone() -> Iterator[None]:
+    """After a DeviceGoneError inside, PortAudio is not given back at the end of this process: when its sound server
+    has died it would wait for minutes, or abort. In all other cases it has to be given back, or libjack crashes."""
     try:
         yield
-    except DeviceError:
+    except DeviceGoneError:
         atexit.unregister(portaudio()._exit_handler)
         raise
 
@@ -104,7 +104,9 @@ def of_api(found: list[Device], api: str | None) -> list[Device]:
         return found
     fitting = [device for device in found if api.lower() in device.api.lower()]
     if not fitting:
-        there = ", ".join(sorted({repr(device.api) for device in found})) or "none"
+        if not found:
+            raise DeviceError(f"no host API has a device, {api!r} neither: {NOTHING}")
+        there = ", ".join(sorted({repr(device.api) for device in found}))
         raise DeviceError(f"no host API {api!r} has a device; those that have: {there}")
     return fitting
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamsep.audio.devices import Side, portaudio
+from streamsep.audio.devices import Side, portaudio, portaudio_says
 
 LIBRARY = {"linux": "libjack.so.0", "darwin": "libjack.0.dylib", "win32": "libjack64.dll"}
 API = "JACK Audio Connection Kit"  # as PortAudio calls it
@@ -155,6 +155,8 @@ def _library() -> ctypes.CDLL | None:
 
 def own_client() -> str | None:
     """What this process's PortAudio is called among the clients; None where it is none of JACK's."""
+    if API not in portaudio_says()[1]:  # it would complain on standard error
+        return None
     try:
         ask = ctypes.CDLL(portaudio()._libname).PaJack_GetClientName
     except (AttributeError, OSError):

@@ -8,10 +8,11 @@ from contextlib import contextmanager
 
 from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device, portaudio
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, DeviceGoneError
 from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
+GONE_S = 1.0  # without a callback, and two blocks: the device does not play any more, whatever it says
 POLL_S = 0.02
 
 
@@ -23,8 +24,11 @@ class Stream:
     ) -> None:
         """Opens it; rate in Hz, block in frames, 0: as the device likes. Raises DeviceError when a device refuses."""
         self._callback = callback
+        self.block = block  # that PortAudio was asked for
         self._sd = portaudio()
         self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
+        self._calls, self._called_s = -1, 0.0  # when last looked at
+        self._gone_s = GONE_S + 2 * block / rate
         self._open(source, sink, rate, channels, block)
         callback.device_clock = lambda: float(self._stream.time)
 
@@ -67,6 +71,15 @@ class Stream:
         """Whether the device still plays, as far as it says."""
         return bool(self._stream.active)
 
+    def check(self) -> None:
+        """To be called again and again while it runs. Raises DeviceGoneError when the device plays no more: it says
+        so, or does not call any more."""
+        now_s = time.monotonic()
+        if self._callback.calls != self._calls:
+            self._calls, self._called_s = self._callback.calls, now_s
+        if not self.alive or now_s - self._called_s > self._gone_s:
+            raise DeviceGoneError(f"{self.names}: the device went away or its sound server stopped")
+
     @contextmanager
     def _translated(self, what: str) -> Iterator[None]:
         """PortAudio's errors, in our words."""
@@ -74,6 +87,16 @@ class Stream:
             yield
         except self._sd.PortAudioError as error:
             raise DeviceError(f"{self.names}: {what}: {error.args[0]}") from None
+
+
+@contextmanager
+def running(stream: Stream) -> Iterator[None]:
+    """From start to stop."""
+    stream.start()
+    try:
+        yield
+    finally:
+        stream.stop()
 
 
 @contextmanager

@@ -1,18 +1,16 @@
 """How late sound really is: it is played through the engine, comes back over a cable, and is looked for."""
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
-from streamsep.audio.device_latency import best_block, device_terms, whole_way
-from streamsep.audio.devices import Device, abandoned_on_error
+from streamsep.audio.device_latency import device_terms, whole_way
+from streamsep.audio.devices import Device, abandoned_when_gone
 from streamsep.audio.jack import API, jack, own_client
-from streamsep.audio.live import Stream, collector_frozen
+from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.probe import Echo, find, make_probe
 from streamsep.audio.two_devices import open_stream
 from streamsep.errors import DeviceError
@@ -22,7 +20,6 @@ from streamsep.realtime.ledger import Ledger
 
 EVERY_S = 1.0  # between two probes; what comes back later than that is taken for the echo of the next
 FIRST_S = START_FADE_S + 0.2  # until then only silence is played
-GONE_S = 1.0  # without a callback: the device does not play any more
 POLL_S = 0.02
 CONNECT = (
     "connect an output of the sound card to an input with a cable, and turn both up; or choose a loopback or monitor "
@@ -120,28 +117,29 @@ def measure(
     latency: Ledger,
     source: Device,
     sink: Device,
-    block: int,
+    block: int | None,
     seconds: float,
     level_dbfs: float,
     loop: bool = False,
 ) -> RoundTrip:
     """Play probes for so many seconds, at this level, and find them again. latency: the engine's, which should be
-    bypassed. block: see `Stream`. loop: have JACK lead what is played straight back.
+    bypassed. block: see `open_stream`. loop: have JACK lead what is played straight back.
 
     Raises DeviceError when the devices refuse or go away, and when fewer than half of the probes come back; and what
     the engine raised."""
     if loop and not source.api == sink.api == API:
         raise DeviceError(f"--loop: only JACK and PipeWire's JACK can lead sound back; this is {sink.api}; {CONNECT}")
-    block = best_block(source, sink, block)
     prober = Prober(engine, make_probe(engine.rate, level_dbfs), seconds)
     callback = Callback(prober)
-    with abandoned_on_error():
+    with abandoned_when_gone():
         stream = open_stream(callback, source, sink, engine.rate, engine.channels, block)
         with collector_frozen(), running(stream):
             if loop:
                 lead_back()
-            wait(stream, callback, prober)
-            terms = device_terms(source, sink, engine.rate, block, stream.latency_ms) | stream.terms
+            while not prober.done:
+                stream.check()
+                time.sleep(POLL_S)
+            terms = device_terms(source, sink, engine.rate, stream.block, stream.latency_ms) | stream.terms
     if callback.first_fault is not None:
         raise callback.first_fault
     echoes = prober.echoes()
@@ -151,29 +149,8 @@ def measure(
             f"no loopback was found: of {len(echoes)} probes {len(clear)} came back clearly; the input "
             f"{heard(prober.loudest)}. {CONNECT[0].upper()}{CONNECT[1:]}"
         )
-    gaps = max(sum(xruns.told().values()) for xruns in (callback.underruns, callback.overruns))  # one may be both
-    return RoundTrip(clear, len(echoes), whole_way(latency, terms), round(callback.frames / callback.calls), gaps)
-
-
-@contextmanager
-def running(stream: Stream) -> Iterator[None]:
-    """From start to stop."""
-    stream.start()
-    try:
-        yield
-    finally:
-        stream.stop()
-
-
-def wait(stream: Stream, callback: Callback, prober: Prober) -> None:
-    """Until the prober is done. Raises DeviceError when the device goes away before."""
-    calls, called_s = 0, time.monotonic()
-    while not prober.done:
-        if callback.calls != calls:
-            calls, called_s = callback.calls, time.monotonic()
-        if not stream.alive or time.monotonic() - called_s > GONE_S:
-            raise DeviceError(f"{stream.names}: the device went away or its sound server stopped")
-        time.sleep(POLL_S)
+    block = round(callback.frames / callback.calls)
+    return RoundTrip(clear, len(echoes), whole_way(latency, terms), block, callback.gaps)
 
 
 def lead_back() -> None:

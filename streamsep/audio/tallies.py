@@ -68,6 +68,11 @@ class Xruns:
     interpreter: int = 0
     device: int = 0
 
+    @property
+    def total(self) -> int:
+        """Whatever the cause."""
+        return self.deadline + self.interpreter + self.device
+
     def told(self) -> dict[str, int]:
         """By cause."""
         return asdict(self)

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from streamsep.arrays import Block
 from streamsep.audio.callback import Callback, Moment, Status
+from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
 from streamsep.audio.live import CLOSE_LIMIT_S, Stream
@@ -17,6 +19,7 @@ from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.two_clocks import MARGIN_S, Stairs, TwoClocks
 
+BLOCKS = (32, 64, 128, 256, 512, 1024)  # samples, from short to long
 TERM = "input ring"  # of latency
 SURVEYS = 3  # looks at how the devices call; the calmest counts, so that one hiccup is not for ever
 SURVEY_S = 0.25
@@ -31,13 +34,21 @@ def one_clock(source: Device, sink: Device) -> bool:
     return source.index == sink.index or source.api == sink.api == API
 
 
-def open_stream(callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int) -> Stream:
-    """One stream of both devices, or two where they may have two clocks; rate in Hz, block in frames, 0: as the
-    devices like. From now on the calling thread, and those of the sound that it starts, come first on the processors.
+def open_stream(
+    callback: Callback, source: Device, sink: Device, rate: int, channels: int, block: int | None
+) -> Stream:
+    """One stream of both devices, or two where they may have two clocks; rate in Hz. block: frames; 0: as the devices
+    like; None: the shortest of BLOCKS with which they can be opened, or JACK's period, which is not ours to choose.
+    From now on the calling thread, and those of the sound that it starts, come first on the processors.
+
     Raises DeviceError when a device refuses."""
     come_first()
     kind = Stream if one_clock(source, sink) else TwoDevices
-    return kind(callback, source, sink, rate, channels, block)
+    if block is None:
+        for short in () if API in (source.api, sink.api) else BLOCKS:
+            with suppress(DeviceError):
+                return kind(callback, source, sink, rate, channels, short)
+    return kind(callback, source, sink, rate, channels, best_block(source, sink, block or 0))
 
 
 @dataclass(slots=True)
@@ -67,7 +78,6 @@ class TwoDevices(Stream):
         self._clocks: TwoClocks | None = None  # until the survey is over
         self._calling = False
         self._stairs = Stairs(rate), Stairs(rate)  # of input and output
-        self._longest = 0  # frames the input ever gave
         self._most = [rate, rate]  # frames of a call of either that the ring is made for
         self._outgrown = False
         self._heard = np.zeros((rate, channels), np.float32)  # no device has blocks of a second
@@ -78,34 +88,42 @@ class TwoDevices(Stream):
         wanted: dict[str, Any] = {
             "samplerate": rate, "blocksize": block, "channels": channels, "dtype": "float32", "latency": "low"
         }  # fmt: skip
-        with self._translated(f"the input refused (two devices have to run at one rate, now {rate} Hz: see --rate)"):
-            self._input = self._sd.InputStream(device=source.index, callback=self._listen, **wanted)
-        with self._translated(f"the output refused (two devices have to run at one rate, now {rate} Hz: see --rate)"):
-            self._stream = self._sd.OutputStream(device=sink.index, callback=self._play, **wanted)
+        refused = f"refused (two devices have to run at one rate, now {rate} Hz: see --rate)"
+        with ExitStack() as opened:
+            with self._translated(f"the input {refused}"):
+                self._input = self._sd.InputStream(device=source.index, callback=self._listen, **wanted)
+            opened.callback(self._input.close)
+            with self._translated(f"the output {refused}"):
+                self._stream = self._sd.OutputStream(device=sink.index, callback=self._play, **wanted)
+            opened.callback(self._stream.close)
+            with self._translated("could not be started"):
+                self._input.start()
+                self._stream.start()
+            opened.pop_all()  # what was refused is not left open: it would be in use when it is tried again
         self.latency_ms = {"input": 1000 * self._input.latency, "output": 1000 * self._stream.latency}
-        with self._translated("could not be started"):
-            self._input.start()
-            self._stream.start()
-        written, read = self._survey(rate)
+        written, read, at_once = self._survey(rate)
         self._most = [round(width + MARGIN_S * rate) for width in (written, read)]
         self._clocks = TwoClocks(rate, channels, written, read)
-        self.terms = {TERM: round(self._clocks.delay) - self._longest}  # a block is in the input device's term
+        told = min(at_once, self._input.latency * rate)  # what of it is in the input device's term already
+        self.terms = {TERM: round(self._clocks.delay - told)}
 
-    def _survey(self, rate: int) -> tuple[float, float]:
-        """The widths of the stairs of input and output. Raises DeviceError when one of them does not call."""
-        seen: list[tuple[float, float]] = []
+    def _survey(self, rate: int) -> tuple[float, float, float]:
+        """The widths of the stairs of input and output, and the input's block. Raises DeviceError when one of them
+        does not call."""
+        seen: list[tuple[float, float, float]] = []
         for _ in range(SURVEYS):
             self._stairs = Stairs(rate), Stairs(rate)
             time.sleep(SURVEY_S)
-            seen.append((self._stairs[0].width, self._stairs[1].width))
-        calmest = tuple(min(filter(None, widths), default=0.0) for widths in zip(*seen, strict=True))
-        if not all(calmest):
+            written, read = self._stairs
+            seen.append((written.width, read.width, written.block))
+        from_input, from_output, block = (min(filter(None, each), default=0.0) for each in zip(*seen, strict=True))
+        if not from_input or not from_output:
             self._close()
-            side = "output" if calmest[0] else "input"
+            side = "output" if from_input else "input"
             raise DeviceError(
                 f"{self.names}: the {side} was opened, but gives no sign of life: is it in use elsewhere?"
             )
-        return calmest[0], calmest[1]
+        return from_input, from_output, block
 
     def start(self) -> None:
         """The callback is called from now on."""
@@ -139,7 +157,6 @@ class TwoDevices(Stream):
             self._outgrown = True
         if self._clocks is None:
             self._stairs[0].step(frames, now_s)
-            self._longest = max(self._longest, frames)
         else:
             self._clocks.write(block, now_s)
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamsep.arrays import Block, Samples, Spectrum
 from streamsep.audio.live import collector_frozen
-from streamsep.bench.stages import STAGES, time_stages
+from streamsep.bench.stages import time_stages
 from streamsep.bench.stimulus import lively_noise
 from streamsep.bench.timing import Nanoseconds, Nothing, distribution, figures_of, time_calls
 from streamsep.realtime.contract import Separator
@@ -81,7 +81,7 @@ def time_cases(cases: Mapping[Key, Case], staged: bool = False) -> dict[Key, dic
         for key, parts in stages.items():
             together = sum(int(took.sum()) for part in parts for took in part.values())
             told[key]["stages"] = {}
-            for name in STAGES:
+            for name in parts[0]:
                 took = np.concatenate([part[name] for part in parts])
                 told[key]["stages"][name] = {**figures_of(took), "share": round(float(took.sum() / together), 4)}
     return told

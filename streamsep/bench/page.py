@@ -6,7 +6,6 @@ from html import escape
 from typing import Any
 
 from streamsep.bench.pictures import Line, bars, distributions, growth
-from streamsep.bench.stages import STAGES
 from streamsep.bench.tables import Table, every_hop, load, measured_on, model_name, sentences, tables
 
 Entry = Mapping[str, Any]
@@ -104,12 +103,12 @@ def stages(report: Entry) -> list[str]:
     """What the time is spent on."""
     rows = {
         f"{ms} ms, {precision}{', fade' if how == 'fade' else ''}": (
-            {name: percent(entry["stages"][name]["p50_ms"], entry) for name in STAGES},
+            {name: percent(stage["p50_ms"], entry) for name, stage in entry["stages"].items()},
             percent(entry["p999_ms"], entry),
         )
         for ms, precision, how, entry in every_hop(report)
     }
-    keys = [Line(name, (), (), 1, colour) for colour, name in enumerate(STAGES)]
+    keys = [Line(name, (), (), 1, colour) for colour, name in enumerate(report["hop"]["stages"])]
     return [
         "<h2>What the time is spent on</h2>",
         "<p>The usual time of every stage; the mark is what one hop in 1000 takes or exceeds.</p>",

@@ -41,9 +41,11 @@ NOTES = (
     "what is compared took turns.",
     "Every time is one that occurred: p99.9 is the time that one hop in a thousand took or exceeded. late: hops that "
     "took longer than their deadline, which is the hop's own length; load: share of the deadline.",
-    "stages are a pass of their own and include what it costs to read the clock around each of them, 0.3 us. masks: "
-    "gains, the total mask, the checks, the product with the spectrum, the way on; crossfade: remembering what a "
-    "hand-over needs, and during a fade the blending of two masks; rest: gathering samples and handing them out.",
+    "stages are a pass of their own and include what it costs to read the clock around each of them, 0.3 us; no time "
+    "is in two of them. analysis: with that of a shorter synthesis window; masks: gains, the total mask, the checks, "
+    "the product with the spectrum, the way on; crossfade: remembering what a hand-over needs, and during a fade the "
+    "blending of two masks; without a window, filter design and filtering instead of synthesis; rest: gathering "
+    "samples and handing them out.",
     "At other hops than the models' own the same graph runs on frames of as many bins: the time is right, the sound "
     "would not be, for the model was not trained for them. The synthesis window is two hops long there.",
     "fade: every hop runs two models and blends their masks; catch_up: hops that run one of the two twice, as in the "

@@ -8,7 +8,20 @@ from rich.table import Table
 from rich.text import Text
 
 from streamsep.cli.console import print_json, remarks, results
-from streamsep.cli.options import Api, AsJson, Block, Changes, Channels, Config, Domain, Rate, Sink, Source, chosen
+from streamsep.cli.options import (
+    Api,
+    AsJson,
+    Block,
+    Changes,
+    Channels,
+    Config,
+    Domain,
+    Rate,
+    Sink,
+    Source,
+    chosen,
+    samples_a_block,
+)
 
 if TYPE_CHECKING:
     from streamsep.doctor.findings import Finding
@@ -22,7 +35,7 @@ def doctor(
     source: Source = None,
     sink: Sink = None,
     channels: Channels = None,
-    block: Block = 0,
+    block: Block = None,
     rate: Rate = None,
     config: Config = "default",
     domain: Domain = None,
@@ -41,7 +54,8 @@ def doctor(
     from streamsep.bench.machine import machine, versions
     from streamsep.doctor.examine import Patient, examine
 
-    patient = Patient(chosen(config, domain, changes), api, source, sink, channels, block, rate)
+    settings = chosen(config, domain, changes)
+    patient = Patient(settings, api, source, sink, channels, samples_a_block(block, settings), rate)
     report = examine(patient, seconds, remarks.print)
     about, made_of = machine(), {"streamsep": streamsep.__version__, **versions()}
     if as_json:

@@ -5,7 +5,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamsep.cli.console import ledger_table, print_json, remarks, results
-from streamsep.cli.options import Api, AsJson, Block, Changes, Channels, Config, Rate, Sink, Source, chosen
+from streamsep.cli.options import (
+    Api,
+    AsJson,
+    Block,
+    Changes,
+    Channels,
+    Config,
+    Rate,
+    Sink,
+    Source,
+    chosen,
+    samples_a_block,
+)
 
 if TYPE_CHECKING:
     from streamsep.audio.round_trip import RoundTrip
@@ -16,7 +28,7 @@ def latency(
     source: Source = None,
     sink: Sink = None,
     channels: Channels = None,
-    block: Block = 0,
+    block: Block = None,
     rate: Rate = None,
     config: Config = "default",
     changes: Changes = None,
@@ -32,16 +44,15 @@ def latency(
 
     Example: [bold]streamsep latency --block 128[/]
     """
-    from streamsep.assembly import make_engine
+    from streamsep.assembly import fitting_bank, make_engine
     from streamsep.audio import devices
     from streamsep.audio.jack import API
     from streamsep.audio.round_trip import measure
-    from streamsep.models.bank import open_bank
 
     settings = chosen(config, None, changes)
+    bank = fitting_bank(settings)
     api = api or (API if loop else None)
     microphone, ears = devices.find(source, "input", api), devices.find(sink, "output", api)
-    bank = open_bank(**settings.models.model_dump())
     settings = settings.model_copy(update={"domain": bank.domains[0]})  # bypassed, they are all alike
     channels = channels or min(2, microphone.inputs, ears.outputs)
     with make_engine(settings, bank, rate or ears.rate, channels, None) as engine:
@@ -49,7 +60,8 @@ def latency(
         engine.reset()
         remarks.print(f"{ears.name} → {'JACK' if loop else 'cable'} → {microphone.name}, {engine.rate} Hz.")
         remarks.print(f"For {seconds:g} s there will be hisses of {level_dbfs:g} dBFS: wear no headphones.")
-        trip = measure(engine, engine.latency, microphone, ears, block, seconds, level_dbfs, loop)
+        samples = samples_a_block(block, settings)
+        trip = measure(engine, engine.latency, microphone, ears, samples, seconds, level_dbfs, loop)
     if as_json:
         ledger = trip.ledger.told()
         print_json(

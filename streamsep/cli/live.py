@@ -12,7 +12,20 @@ import typer
 from rich.live import Live
 
 from streamsep.cli.console import ledger_table, print_json, remarks, results
-from streamsep.cli.options import Api, AsJson, Block, Changes, Channels, Config, Domain, Rate, Sink, Source, chosen
+from streamsep.cli.options import (
+    Api,
+    AsJson,
+    Block,
+    Changes,
+    Channels,
+    Config,
+    Domain,
+    Rate,
+    Sink,
+    Source,
+    chosen,
+    samples_a_block,
+)
 
 if TYPE_CHECKING:
     from streamsep.live.meter import Meter
@@ -28,7 +41,7 @@ def live(
     source: Source = None,
     sink: Sink = None,
     channels: Channels = None,
-    block: Block = 0,
+    block: Block = None,
     rate: Rate = None,
     config: Config = "default",
     domain: Domain = None,
@@ -54,9 +67,9 @@ def live(
     from streamsep.live.sound import SoundPlan
 
     settings, remark = capped(chosen(config, domain, changes))
-    keep = record and record.resolve()
+    keep, samples = record and record.resolve(), samples_a_block(block, settings)
     plan = SoundPlan(
-        settings, api, source, sink, channels=channels, block=block, rate=rate, bypass=bypass, record=keep
+        settings, api, source, sink, channels=channels, block=samples, rate=rate, bypass=bypass, record=keep
     )
     screen = Screen()
     if remark:
@@ -87,9 +100,10 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
             return
         time.sleep(STEP_S)
     opened, ledger = session.opened, session.ledger
+    blocks = f", blocks of {opened['block']} samples" if opened["block"] else ""
     remarks.print(
         f"{opened['input']} → {session.plan.settings.domain} → {opened['output']}, {opened['rate']} Hz, "
-        f"channels: {opened['channels']}. Use headphones: loudspeakers would howl. Ctrl-C ends."
+        f"channels: {opened['channels']}{blocks}. Use headphones: loudspeakers would howl. Ctrl-C ends."
     )
     remarks.print(ledger_table(ledger))
     settings = session.plan.settings
@@ -179,6 +193,9 @@ def show(summary: dict[str, Any]) -> None:
         causes = {cause: count for cause, count in summary[name].items() if count}
         blamed = f" ({', '.join(f'{cause} {count}' for cause, count in causes.items())})" if causes else ""
         results.print(f"{name}: {sum(causes.values())}{blamed}")
+    for name in ("non_finite_hops", "separator_faults"):
+        if summary["counters"].get(name):
+            results.print(f"{name.replace('_', ' ')}: {summary['counters'][name]}")
     if summary["howls"]:
         results.print(f"it howled {summary['howls']} times and was turned down")
     if summary["reconnections"]:

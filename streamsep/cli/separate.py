@@ -17,6 +17,7 @@ from rich.table import Table
 from streamsep.cli.console import print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
 from streamsep.errors import AudioError, ConfigError
+from streamsep.realtime.masking import gain_db_of
 
 if TYPE_CHECKING:
     from streamsep.arrays import Block
@@ -186,7 +187,7 @@ def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
         "domain": result.domain,
         "spans": [{"start_s": round(span.start_s, 3), "domain": span.domain} for span in result.spans],
         "sources": list(result.sources),
-        "gains_db": {name: gains_db.get(name, gains_db.get(role_of(name), 0.0)) for name in result.sources},
+        "gains_db": {name: gain_db_of(name, gains_db) for name in result.sources},
         "latency": result.latency.told(),
         "times_real_time": round(len(samples) / rate / took_s, 2),
         "levels_db": {name: level_db(what) for name, what in heard.items()},
@@ -201,12 +202,6 @@ def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
         },
         **({} if done.replay is None else {"replay": done.replay}),
     }
-
-
-def role_of(name: str) -> str:
-    """Of a slot: "talker" of "talker-1"."""
-    stem, _, number = name.rpartition("-")
-    return stem if number.isdigit() else name
 
 
 def write_decisions(folder: Path, samples: "Block", rate: int, result: "Separation") -> None:

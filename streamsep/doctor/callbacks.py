@@ -7,9 +7,8 @@ import numpy as np
 
 from streamsep.arrays import Array, Block
 from streamsep.audio.callback import Callback, Processor
-from streamsep.audio.device_latency import best_block
-from streamsep.audio.devices import Device, abandoned_on_error
-from streamsep.audio.live import collector_frozen
+from streamsep.audio.devices import Device, abandoned_when_gone
+from streamsep.audio.live import collector_frozen, running
 from streamsep.audio.two_devices import open_stream
 from streamsep.bench.stimulus import lively_noise
 from streamsep.errors import DeviceError
@@ -104,36 +103,33 @@ class Callbacks:
 
 
 def watch(
-    engine: Processor | None, source: Device, sink: Device, rate: int, channels: int, block: int, seconds: float
+    engine: Processor | None,
+    source: Device,
+    sink: Device,
+    rate: int,
+    channels: int,
+    block: int | None,
+    seconds: float,
 ) -> Callbacks:
-    """Run callbacks for so many seconds, after half a second in which everything settles.
+    """Run callbacks for so many seconds, after half a second in which everything settles. block: see `open_stream`.
 
     Raises DeviceError when a device refuses, goes away, or calls back fewer than three times; and what the engine
     raised."""
     watched = Watched(engine, rate, channels, seconds + START_FADE_S + 1.0)
     callback = Callback(watched)
-    with abandoned_on_error():
-        stream = open_stream(callback, source, sink, rate, channels, best_block(source, sink, block))
-        with collector_frozen():
-            stream.start()
-            try:
-                time.sleep(START_FADE_S)
-                first, gaps = watched.calls, counted(callback)
-                end_s = time.monotonic() + seconds
-                while time.monotonic() < end_s and stream.alive:
-                    time.sleep(POLL_S)
-                last, gaps = watched.calls, counted(callback) - gaps
-                alive = stream.alive
-            finally:
-                stream.stop()
+    with abandoned_when_gone():
+        stream = open_stream(callback, source, sink, rate, channels, block)
+        with collector_frozen(), running(stream):
+            time.sleep(START_FADE_S)
+            first, gaps = watched.calls, callback.gaps
+            end_s = time.monotonic() + seconds
+            while time.monotonic() < end_s:
+                stream.check()
+                time.sleep(POLL_S)
+            last, gaps = watched.calls, callback.gaps - gaps
         if callback.first_fault is not None:
             raise callback.first_fault
-        if not alive or last - first < 3:
-            raise DeviceError(f"{stream.names}: the device went away or its sound server stopped")
+        if last - first < 3:
+            raise DeviceError(f"{stream.names}: it called back {last - first} times in {seconds:g} s")
     seen = slice(first, last)
     return Callbacks(watched.began_s[seen], watched.ended_s[seen], watched.frames[seen] / rate, gaps)
-
-
-def counted(callback: Callback) -> int:
-    """Gaps so far; one may be both an underrun and an overrun."""
-    return max(sum(xruns.told().values()) for xruns in (callback.underruns, callback.overruns))

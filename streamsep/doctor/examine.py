@@ -4,18 +4,18 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from streamsep.assembly import build
+from streamsep.assembly import build, fitting_bank
 from streamsep.audio import devices as audio
 from streamsep.audio.callback import Processor
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API, jack, own_client
+from streamsep.audio.two_devices import BLOCKS
 from streamsep.config import Settings
 from streamsep.doctor import findings, machine, sound_findings
 from streamsep.doctor.callbacks import Callbacks, watch
 from streamsep.doctor.findings import Finding
 from streamsep.errors import DeviceError
 
-BLOCKS = (32, 64, 128, 256, 512, 1024)  # samples
 TRIED_SHARE = 0.6  # of the time that one measurement takes, for each of them
 STAT = Path("/proc/stat")
 
@@ -43,7 +43,7 @@ class Patient:
     source: str | None = None
     sink: str | None = None
     channels: int | None = None
-    block: int = 0
+    block: int | None = 0  # see `open_stream`
     rate: int | None = None
 
 
@@ -51,6 +51,7 @@ def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> 
     """seconds: of each of the two long measurements. tell: called with a sentence on what is being done.
 
     Raises ConfigError and ModelError for settings that cannot be, nothing for what the machine cannot do."""
+    bank = fitting_bank(patient.settings)
     report = Report()
     report.findings += machine.machine_findings()
     report.findings += sound_system()
@@ -64,14 +65,14 @@ def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> 
     channels = patient.channels or min(2, microphone.inputs, ears.outputs)
     rate = patient.rate or ears.rate
 
-    def seen(engine: Processor | None, block: int, seconds: float) -> Callbacks:
+    def seen(engine: Processor | None, block: int | None, seconds: float) -> Callbacks:
         return watch(engine, microphone, ears, rate, channels, block, seconds)
 
     before = machine.read(STAT)
     try:
         tell(f"Callbacks of {ears.name} without a model, {seconds:g} s.")
         add(report, "no model", seen(None, patient.block, seconds))
-        with build(patient.settings, rate, channels)[0] as engine:
+        with build(patient.settings, rate, channels, bank=bank)[0] as engine:
             tell(f"Callbacks with the bank, {seconds:g} s.")
             add(report, "the bank", seen(engine, patient.block, seconds))
             if before is not None and (after := machine.read(STAT)) and (stolen := findings.stolen(before, after)):

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from streamsep.realtime.engine import AUTO
+from streamsep.realtime.masking import gain_db_of
 
 try:
     import termios
@@ -37,9 +38,7 @@ class Desk:
         """sources: the names of every domain's slots. gains_db: by role or name, as they are set at the start.
         most_db: to which they can be turned up."""
         self.domains, self.sources = tuple(domains), dict(sources)
-        self.gains_db = {
-            name: gains_db.get(name, gains_db.get(role_of(name), 0.0)) for names in sources.values() for name in names
-        }
+        self.gains_db = {name: gain_db_of(name, gains_db) for names in sources.values() for name in names}
         self._most_db = most_db
         self.muted: dict[str, float] = {}  # by source: the gain to go back to
         self.chosen = 0  # the source whose gain the arrows change: its place
@@ -78,12 +77,6 @@ class Desk:
     def _set(self, name: str, gain_db: float) -> Request:
         self.gains_db[name] = min(max(gain_db, LOWEST_DB), self._most_db)
         return {"gain": [name, self.gains_db[name]]}
-
-
-def role_of(name: str) -> str:
-    """Of a slot: "talker" of "talker-1"."""
-    stem, _, number = name.rpartition("-")
-    return stem if number.isdigit() else name
 
 
 def split(typed: str) -> Iterator[str]:

@@ -91,8 +91,7 @@ class Meter:
         load, worst = 100 * now["load"], 100 * now["worst_load"]
         text = Text(no_wrap=True)
         text.append(f"load {load:3.0f} % (worst {worst:.0f} %)", style="red" if load > 80 else "")
-        gaps = now["underruns"] + now["overruns"]
-        text.append(f"   gaps {gaps}", style="red" if gaps else "")
+        text.append(f"   gaps {now['gaps']}", style="red" if now["gaps"] else "")
         minutes, seconds = divmod(int(now["seconds"]), 60)
         text.append(f"   switches {now['switches']}   {minutes}:{seconds:02d}")
         if relief := RELIEF[now["overload"]]:

@@ -17,8 +17,9 @@ from streamsep.audio.devices import Device
 from streamsep.audio.tallies import Times
 from streamsep.child import Child, message
 from streamsep.errors import DeviceError, StreamsepError
-from streamsep.live.sound import AUTO, SoundPlan, serve
+from streamsep.live.sound import SoundPlan, serve
 from streamsep.monitor.guardian import SETTLED_S, wait_s
+from streamsep.realtime.engine import AUTO
 from streamsep.realtime.ledger import Ledger
 
 HANG_S = 10.0  # without a word from the process with the sound
@@ -249,6 +250,7 @@ class Session:
             "heard": last and last["heard"],
             "rate": opened["rate"],
             "channels": opened["channels"],
+            "block": opened["block"],
             "latency": self.ledger.told(),
             "fault": next((report["fault"] for report in reports if report["fault"]), None),
             "switches": counters.get("switches", 0),

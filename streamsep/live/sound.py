@@ -22,20 +22,20 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
-from streamsep.assembly import build, make_guard
+from streamsep.assembly import Tell, build, fitting_bank, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
-from streamsep.audio.device_latency import best_block, device_terms
+from streamsep.audio.device_latency import device_terms, samples_a_call
 from streamsep.audio.devices import Device
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
-from streamsep.errors import StreamsepError
+from streamsep.errors import DeviceGoneError, StreamsepError
 from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
-from streamsep.realtime.engine import AUTO, Engine
+from streamsep.realtime.engine import Engine
 from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.overload import MONITOR_SLOW
 from streamsep.record.folder import facts
@@ -43,7 +43,6 @@ from streamsep.record.recorder import Recorder
 
 TOLD_EVERY_S = 0.05
 RELIEVED_PACE = 4  # of a monitor on a machine that cannot keep up: it looks so many times less often
-GONE_S = 1.0  # without a callback: the device does not play any more, whatever it says
 SWITCH_INTERVAL_S = (
     0.0005  # the callback waits at most so long for a thread that computes; Python's usual is ten times that
 )
@@ -60,7 +59,7 @@ class SoundPlan:
     sink: str | None = None
     known: tuple[Device, Device] | None = None  # what these were to a process before: they are waited for
     channels: int | None = None  # None: at most two
-    block: int = 0  # samples; 0: as the device likes
+    block: int | None = 0  # samples; 0: as the device likes; None: the shortest that it takes
     rate: int | None = None  # Hz; None: the output device's
     bypass: bool = False
     heard: str | None = None  # the domain to begin with where the monitor chooses; None: the dry sound
@@ -115,6 +114,7 @@ def _listen(lifeline: int, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
 
 def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """From the first sample to the last. Raises StreamsepError when it cannot begin."""
+    bank = fitting_bank(plan.settings)
     microphone, ears = find_devices(plan)
     channels = plan.channels or min(2, microphone.inputs, ears.outputs)
     recorder: Recorder | None = None
@@ -129,8 +129,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         if recorder is not None:
             recorder.look(asdict(seen))
 
-    engine, bank, guardian = build(
-        plan.settings, plan.rate or ears.rate, channels, tell=tell, look=look, first=plan.heard
+    engine, _, guardian = build(
+        plan.settings, plan.rate or ears.rate, channels, tell=tell, look=look, first=plan.heard, bank=bank
     )
     with engine, ExitStack() as ending:
         engine.bypass(plan.bypass)
@@ -138,11 +138,10 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
             engine.set_gain(name, gain_db)
         guard = make_guard(plan.settings, engine.rate, channels)
         callback = Callback(engine, guard)
-        block = best_block(microphone, ears, plan.block)
-        stream = open_stream(callback, microphone, ears, engine.rate, channels, block)
+        stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
 
         def on_the_way() -> dict[str, float]:
-            return device_terms(microphone, ears, engine.rate, block, stream.latency_ms) | stream.terms
+            return device_terms(microphone, ears, engine.rate, stream.block, stream.latency_ms) | stream.terms
 
         used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_terms": on_the_way()}
         recorder = _record(plan, engine, bank, used, speaker)
@@ -154,6 +153,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
                 "devices": [asdict(microphone), asdict(ears)],
                 "rate": engine.rate,
                 "channels": channels,
+                "block": samples_a_call(microphone, ears, stream.block),
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
                 "latency": engine.latency.told(),
@@ -163,7 +163,7 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         player = Player(engine, callback, guardian, recorder, guard, plan.bypass)
         with collector_frozen():
             stream.start()
-            gone = player.run(stream, speaker, asked)
+            gone = player.run(stream, speaker, tell, asked)
             if gone is None:
                 terms = on_the_way()  # as the wires are in the end
                 stream.stop()
@@ -218,11 +218,13 @@ class Player:
         self._guard, self._howls = guard, 0
         self._bypassed = bypassed
         self._pace = 1
-        self._gaps = 0
+        self._gaps: dict[str, Any] = {}  # by cause, as the recorder knows them
 
-    def run(self, stream: Stream, speaker: Speaker, asked: "queue.SimpleQueue[dict[str, Any]]") -> str | None:
-        """Until somebody asks to stop: None; or the device goes away: what became of it."""
-        calls, called_s = 0, time.monotonic()
+    def run(
+        self, stream: Stream, speaker: Speaker, tell: Tell, asked: "queue.SimpleQueue[dict[str, Any]]"
+    ) -> str | None:
+        """Until somebody asks to stop: None; or the device goes away: what became of it. tell: called with a sentence
+        for the user."""
         while True:
             for request in _all_of(asked):
                 if "stop" in request:
@@ -230,14 +232,13 @@ class Player:
                 try:
                     self._do(request)
                 except StreamsepError as error:
-                    speaker.say(say=str(error))
-            now_s = time.monotonic()
-            if self._callback.calls != calls:
-                calls, called_s = self._callback.calls, now_s
-            if not stream.alive or now_s - called_s > GONE_S:
-                return f"{stream.names}: the device went away or its sound server stopped"
+                    tell(str(error))
+            try:
+                stream.check()
+            except DeviceGoneError as gone:
+                return str(gone)
             self._relieve_monitor()
-            self._warn_of_howling(speaker)
+            self._warn_of_howling(tell)
             self._check_recorder()
             speaker.say(now=self.now())
             time.sleep(TOLD_EVERY_S)
@@ -261,24 +262,23 @@ class Player:
             self._pace = pace
             self._guardian.board.slow_down(pace)
 
-    def _warn_of_howling(self, speaker: Speaker) -> None:
+    def _warn_of_howling(self, tell: Tell) -> None:
         """Say so when the microphone hears the loudspeaker."""
         guard = self._guard
         if guard is not None and guard.howls != self._howls:
             self._howls = guard.howls
             where = f" at {guard.tone_hz:.0f} Hz" if guard.tone_hz else ""
-            speaker.say(say=f"it howls{where} and was turned down: use headphones, or lower a gain")
+            tell(f"it howls{where} and was turned down: use headphones, or lower a gain")
 
     def _check_recorder(self) -> None:
         """See how it is, and let it know of gaps in the sound."""
         if self._recorder is None:
             return
         self._recorder.check()
-        causes = {"underruns": self._callback.underruns.told(), "overruns": self._callback.overruns.told()}
-        gaps = sum(sum(counts.values()) for counts in causes.values())
-        if gaps != self._gaps:
+        gaps = {"underruns": self._callback.underruns.told(), "overruns": self._callback.overruns.told()}
+        if self._callback.gaps and gaps != self._gaps:
             self._gaps = gaps
-            self._recorder.note("gaps", **causes)
+            self._recorder.note("gaps", **gaps)
 
     def now(self) -> dict[str, Any]:
         """Figures of this moment, for the meter; levels in dB of full scale, null for silence."""
@@ -296,8 +296,7 @@ class Player:
             "locked": engine.locked,
             "load": round(callback.load, 4),
             "worst_load": round(callback.worst_load, 4),
-            "underruns": sum(callback.underruns.told().values()),
-            "overruns": sum(callback.overruns.told().values()),
+            "gaps": callback.gaps,
             "overload": callback.overload.level,
             "switches": engine.counters.switches,
         }
@@ -329,6 +328,3 @@ def _all_of(asked: "queue.SimpleQueue[dict[str, Any]]") -> Iterator[dict[str, An
 def _decibels(linear: float) -> float | None:
     """Rounded; None for nothing."""
     return round(20 * math.log10(linear), 1) if linear > 0 else None
-
-
-__all__ = ["AUTO", "SoundPlan", "serve"]

@@ -96,8 +96,8 @@ def likely(recognition: Recognition, known: Mapping[str, float]) -> dict[str, fl
 
 
 def names_needed(calibrations: Maps) -> set[str]:
-    """The measures to take of every look back of this bank, as `confidence.measure` calls them; the mean embedding,
-    which some maps need as well, always comes with them (`placed.measure_look_back`)."""
+    """The measures to take of every look back of this bank, as `confidence.measure` calls them; the mean embedding
+    and the texture, which some maps need as well, always come with them (`placed.measure_look_back`)."""
     if recognises(calibrations):
         names = {name.split(".")[-1] for name in _recognition(calibrations, next(iter(calibrations))).measures}
     else:

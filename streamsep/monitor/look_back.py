@@ -15,9 +15,11 @@ from streamsep.arrays import State
 from streamsep.errors import ConfigError, ModelError
 from streamsep.models.loader import Batch
 from streamsep.monitor.confidence import loudest
+from streamsep.monitor.texture import texture
 from streamsep.realtime.stft import Analysis
 
 PIECES = 8  # of a look back: it is forgotten piece by piece
+BROAD = 0.3  # of the bins: a model's mean embedding tells more of the sound when it is not of the loudest ones alone
 
 Floats = NDArray[np.float32]
 
@@ -29,6 +31,8 @@ class LookBack:
     embeddings: Floats  # (points, dims)
     magnitudes: Floats  # (points,), of the same bins; equal for every domain
     frames: int  # that the points were chosen from
+    mean: Floats | None = None  # (dims,): of the embeddings of the louder bins, BROAD of all; None: there are none
+    texture: Mapping[str, float] = field(default_factory=dict)  # of the sound by itself; equal for every domain
 
 
 @dataclass(frozen=True)
@@ -70,7 +74,10 @@ class Piece:
     spectrum: NDArray[np.complex64]  # (frames, bins)
     loud: NDArray[np.intp]  # (points,), into the flattened spectrum: enough for any look back that has this piece
     magnitudes: Floats  # (points,)
+    broad: NDArray[np.intp]  # (more points,): the louder bins
     embeddings: dict[str, Floats] = field(default_factory=dict)  # (points, dims) by domain, once it was run
+    sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # (dims,): of `broad`, where they are finite
+    counts: dict[str, int] = field(default_factory=dict)  # how many these are
 
 
 class Watch:
@@ -123,13 +130,23 @@ class Watch:
         frames = sum(len(piece.samples) for piece in self._pieces)
         magnitudes = np.concatenate([piece.magnitudes for piece in self._pieces])
         loud = loudest(magnitudes, self._points(frames))
-        magnitudes = magnitudes[loud]
+        magnitudes, like = magnitudes[loud], texture(self.sound(), self.front_end.sample_rate)
         return {
             domain: LookBack(
-                np.concatenate([piece.embeddings[domain] for piece in self._pieces])[loud], magnitudes, frames
+                np.concatenate([piece.embeddings[domain] for piece in self._pieces])[loud],
+                magnitudes,
+                frames,
+                self._mean(domain),
+                like,
             )
             for domain in self._graphs
         }
+
+    def _mean(self, domain: str) -> Floats | None:
+        """(dims,): the mean embedding of the louder bins of all pieces."""
+        count = sum(piece.counts[domain] for piece in self._pieces)
+        total = np.sum([piece.sums[domain] for piece in self._pieces], axis=0)
+        return (total / count).astype(np.float32) if count else None
 
     def sound(self) -> Floats:
         """(samples,): what the look backs look at."""
@@ -152,7 +169,8 @@ class Watch:
             spectrum[at] = self._analysis.process(hop[None])[0]
         magnitudes = np.abs(spectrum).reshape(-1)
         loud = loudest(magnitudes, self._points(self.frames))
-        return Piece(samples, spectrum, loud, magnitudes[loud])
+        broad = loudest(magnitudes, math.ceil(BROAD * magnitudes.size))
+        return Piece(samples, spectrum, loud, magnitudes[loud], broad)
 
     def _run(self, domains: Iterable[str]) -> None:
         """Bring these domains up to now, and forget what no look back will need."""
@@ -162,6 +180,9 @@ class Watch:
                     embeddings, self._states[domain] = self._graphs[domain].run(piece.spectrum, self._states[domain])
                     flat = embeddings.reshape(-1, embeddings.shape[-1])
                     piece.embeddings[domain] = flat[piece.loud]
+                    louder = flat[piece.broad]
+                    finite = louder[np.isfinite(louder).all(axis=1)]
+                    piece.sums[domain], piece.counts[domain] = finite.sum(axis=0, dtype=np.float64), len(finite)
         spare = sum(len(piece.samples) for piece in self._pieces) - self.frames
         while spare > 0 and len(self._pieces[0].embeddings) == len(self._graphs):
             spare -= len(self._pieces.pop(0).samples)

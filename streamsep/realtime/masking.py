@@ -1,6 +1,7 @@
 """From masks to what is heard: one separator with its gains and its place in time."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -28,6 +29,25 @@ def slot_names(roles: tuple[str, ...]) -> tuple[str, ...]:
         f"{role}-{roles[: slot + 1].count(role)}" if roles.count(role) > 1 else role
         for slot, role in enumerate(roles)
     )
+
+
+def role_of(name: str) -> str:
+    """Of a slot, by its name.
+
+    >>> role_of("talker-2"), role_of("speech")
+    ('talker', 'speech')
+    """
+    role, _, number = name.rpartition("-")
+    return role if number.isdigit() else name
+
+
+def gain_db_of(name: str, gains_db: Mapping[str, float]) -> float:
+    """What is set for a slot: by its name, or else by its role; 0 dB where nothing is said.
+
+    >>> gain_db_of("talker-2", {"talker": -6.0}), gain_db_of("talker-2", {"talker": -6.0, "talker-2": -40.0})
+    (-6.0, -40.0)
+    """
+    return gains_db.get(name, gains_db.get(role_of(name), 0.0))
 
 
 class Rendering:

@@ -15,7 +15,7 @@ from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.fractional import LONGEST, TAPS, Fractional
 from streamsep.realtime.ring import Ring
 
-MOST = 1000e-6  # by which a clock is followed
+MOST = 1500e-6  # by which the speed is changed: a clock that is 1000e-6 off is followed with some in reserve
 STEEPEST = 300e-6  # change of speed in a second: half a cent of pitch
 SMOOTHING_S = 0.3  # of the fill, before anything follows it
 FOLLOWING = 0.3  # natural frequency of the loop in rad/s, critically damped: it settles within 20 s
@@ -23,6 +23,14 @@ MARGIN_S = 0.003  # that waits beyond what the blocks need: calls that come late
 EXCESS_S = 0.01  # that waits beyond the target before it is skipped rather than worked off
 FADE_S = 0.005
 CAPACITY_S = 0.5  # of the ring, beyond the target
+AT_ONCE = 0.5  # of its length: a call that comes sooner after the one before is of the same block of the device's
+
+
+@audio_thread
+def at_once(passed_s: float, count: int, rate: int) -> bool:
+    """Whether a call with `count` samples, so long after the one before, was cut out of the same block: the device's
+    own are longer, or it makes up for a late one."""
+    return passed_s * rate < AT_ONCE * count
 
 
 class Stairs:
@@ -31,8 +39,9 @@ class Stairs:
 
     def __init__(self, rate: int) -> None:
         self._rate = rate
-        self._count = 0
-        self._began_s = self._highest = self._lowest = 0.0
+        self._count = self._together = 0
+        self._began_s = self._newest_s = self._highest = self._lowest = 0.0
+        self.block = 0  # samples that come at once, at most
 
     @audio_thread
     def step(self, count: int, now_s: float) -> None:
@@ -41,6 +50,9 @@ class Stairs:
             self._began_s = now_s
         line = (now_s - self._began_s) * self._rate
         self._lowest = min(self._lowest, self._count - line)
+        self._together = count + (self._together if at_once(now_s - self._newest_s, count, self._rate) else 0)
+        self.block = max(self.block, self._together)
+        self._newest_s = now_s
         self._count += count
         self._highest = max(self._highest, self._count - line)
 
@@ -93,8 +105,9 @@ class TwoClocks:
     """(samples, channels) from one thread to another, `delay` later. One thread writes, one reads, both with the time
     of the same clock.
 
-    The delay is from the line through the writer's stairs to the first sample of the reader's call: both widths, so
-    that any step of one may meet any step of the other, the filter, and a margin. It is held to within the jitter of
+    The delay is from the line through the writer's stairs to the first sample of the reader's call (of the first one,
+    where several come at once): both widths, so that any step of one may meet any step of the other, the filter, and
+    a margin. It is held to within the jitter of
     the calls and what the loop has yet to learn, and is the same after a gap. What comes out depends on when it is
     asked for; that is its purpose.
     """
@@ -113,6 +126,8 @@ class TwoClocks:
         self._holes = 0  # calls that found no room. The writer's
         self._holes_met = 0  # the reader's, like all that follows
         self._taken = 0
+        self._called_s = -1.0  # when it was read last
+        self._passed = 0  # samples that were read since the pace was asked for
         self._playing = False
         self._sound = np.zeros((channels, LONGEST))
         fade = round(FADE_S * rate)
@@ -139,8 +154,11 @@ class TwoClocks:
     def read(self, out: Block, now_s: float) -> None:
         """Fills (samples, channels), of any length."""
         lanes, count = out.T, len(out)
-        if self._playing:
-            self.pace.follow(self.waiting(now_s) - self.delay, count)
+        first = not at_once(now_s - self._called_s, count, self._rate)  # of its block: what is read now is heard next
+        self._called_s = now_s
+        if self._playing and first:
+            self.pace.follow(self.waiting(now_s) - self.delay, self._passed)
+            self._passed = 0
             if self.pace.error > self._excess:
                 self._flood()
         if self._holes != self._holes_met:  # what waits is not in one piece
@@ -148,8 +166,10 @@ class TwoClocks:
             self._taken += self._ring.skip(self._ring.filled)
             if self._playing:
                 self._flood()
-        if not self._playing:
+        if not self._playing and first:
             self._begin(now_s)
+            self._passed = 0
+        self._passed += count
         for at in range(0, count, LONGEST):
             piece = lanes[:, at : at + LONGEST]
             piece[:] = self._next(piece.shape[1])

@@ -4,7 +4,7 @@ streamsep, for two hearing losses. By pyclarity; only when asked for by name, fo
 
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from streamsep.report.cells import with_interval
 from streamsep.report.extras import package
 from streamsep.report.study import Job, Lists, Row, Section, Table
 
-SCENES = 6  # a minute of one core each
+SCENES = 6  # a minute and a half of one core each
 ROOM = "rir/IoSR-BRIR/UniS_Room_A_BRIR_16k.npz"  # beside the lists: a dummy head in an office-sized room
 TALKER_DEGREES, NOISE_DEGREES = 0.0, 60.0  # to the left of straight ahead
 SPEECH_DB_SPL = 65.0  # of the speech alone, at the ear where it is louder
@@ -29,7 +29,9 @@ LOSSES_DB = {  # standard audiograms (Bisgaard, Vlaming & Dahlquist 2010), dB HL
     "moderate to severe (N4)": (55, 55, 55, 65, 75, 80),
 }
 MEASURES = ("haspi", "hasqi")
-HEARD = ("as it comes in", "through streamsep")
+UNTOUCHED = "as it comes in"
+CONFIGS = {"streamsep": "default", "without a window": "hearing-aid"}  # by what they are called in the table
+HEARD = (UNTOUCHED, *CONFIGS)
 
 Ears = NDArray[np.float64]  # (2, samples): left, right
 
@@ -47,9 +49,11 @@ class Hearing:
         if not (lists.folder / ROOM).is_file():
             raise AudioError(f"{lists.folder / ROOM}: no such file; hearing needs the responses of this room")
         models = lists.open_bank().models
-        domains = [domain for domain, model in models.items() if "speech" in model.manifest.sources]
+        domains = [domain for domain, model in models.items() if model.manifest.sources[0] == "speech"]
         if not domains:
-            raise ConfigError(f"hearing needs a model with a source called speech; this bank has {sorted(models)}")
+            raise ConfigError(
+                f"hearing needs a model whose first source is called speech; this bank has {sorted(models)}"
+            )
         return [(domains[0], number) for number in range(min(SCENES, lists.count(domains[0])))]
 
     def run(self, lists: Lists, job: Job) -> list[Row]:
@@ -57,7 +61,8 @@ class Hearing:
         domain, number = str(job[0]), int(job[1])
         mixture = lists.mixture(domain, number)
         speech, noise = scene(mixture, lists)
-        heard = {HEARD[0]: speech + noise, HEARD[1]: through_streamsep(lists, domain, speech + noise)}
+        heard = {UNTOUCHED: speech + noise}
+        heard |= {how: through(config, lists, domain, speech + noise) for how, config in CONFIGS.items()}
         return [
             {
                 "mixture": mixture.name, "clips": list(mixture.clips), "loss": loss, "heard": how, "measure": measure,
@@ -76,21 +81,21 @@ class Hearing:
             for measure in MEASURES:
                 some = [row for row in rows if (row["loss"], row["measure"]) == (loss, measure)]
                 found = {how: [value_of(row) for row in some if row["heard"] == how] for how in HEARD}
-                clips = [row["clips"] for row in some if row["heard"] == HEARD[0]]
-                gains = [after - before for before, after in zip(found[HEARD[0]], found[HEARD[1]], strict=True)]
-                means = [clustered_mean(each, clips) for each in (*found.values(), gains)]
-                table.append((f"{measure.upper()}, {loss}", *(with_interval(mean, 3) for mean in means)))
-                numbers.setdefault(loss, {})[measure] = {
-                    name: vars(mean) for name, mean in zip((*HEARD, "gain"), means, strict=True)
-                }
+                clips = [row["clips"] for row in some if row["heard"] == UNTOUCHED]
+                for how in CONFIGS:
+                    pairs = zip(found[UNTOUCHED], found[how], strict=True)
+                    found[f"gain of {how}"] = [after - before for before, after in pairs]
+                means = {how: clustered_mean(values, clips) for how, values in found.items()}
+                table.append((f"{measure.upper()}, {loss}", *(with_interval(mean, 3) for mean in means.values())))
+                numbers.setdefault(loss, {})[measure] = {how: asdict(mean) for how, mean in means.items()}
         text = (
             f"Speech from straight ahead and noise from {NOISE_DEGREES:g} degrees to the left, at the ears of a "
             f"dummy head in a room, the speech at {SPEECH_DB_SPL:g} dB SPL, "
             f"{len({row['mixture'] for row in rows})} scenes; both sounds amplified as NAL-R prescribes. HASPI is "
             "how much is understood, HASQI how good it sounds, 0 to 1, at the better ear, against the speech "
-            "alone as it arrives there; through streamsep with its default gains."
+            "alone as it arrives there. Streamsep has its default gains; without a window is --config hearing-aid."
         )
-        return Section("For who hears badly", [text], [Table("", ("", *HEARD, "gain"), list(table))], [], numbers)
+        return Section("For who hears badly", [text], [Table("", ("", *means), list(table))], [], numbers)
 
 
 def value_of(row: Row) -> float:
@@ -120,11 +125,12 @@ def at_the_ears(
     return ears
 
 
-def through_streamsep(lists: Lists, domain: str, sound: Ears) -> Ears:
-    """What is heard at the default gains, both ears with the same mask, aligned with the sound."""
+def through(config: str, lists: Lists, domain: str, sound: Ears) -> Ears:
+    """What is heard with this configuration, both ears with the same mask; aligned with the sound but for the delay
+    of a filter, which the measures take out themselves."""
     peak = 4 * np.abs(sound).max()  # far below the limiter
     models = {"bank": lists.bank, "precision": lists.precision}
-    with load(domain=domain, rate=RATE, channels=2, models=models) as engine:
+    with load(config, domain, rate=RATE, channels=2, models=models) as engine:
         late = engine.latency.samples
         heard = engine.process(np.pad(sound / peak, ((0, 0), (0, late))).T.copy())
         aligned: Ears = heard.T[:, late:].astype(np.float64) * peak
