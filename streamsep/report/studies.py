@@ -1,11 +1,13 @@
 """All studies there are, in the order of the report."""
 
 from streamsep.errors import ConfigError
+from streamsep.report.ablations import Ablations
+from streamsep.report.embeddings import Embeddings
 from streamsep.report.hearing import Hearing
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Hearing())}
+STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Ablations(), Embeddings(), Hearing())}
 BY_NAME_ONLY = ("hearing",)  # needs what not everybody has
 
 
