@@ -132,6 +132,7 @@ class Chimera(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
+        self.activation = torch.tanh  # of the embeddings
         self.register_buffer("feature_mean", torch.full((shape.bins,), -3.0))
         self.register_buffer("feature_scale", torch.full((shape.bins,), 1.5))
         if shape.trunk == "grouped":
@@ -216,7 +217,7 @@ class Chimera(nn.Module):
 
     def embeddings(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, bins, dims), unit norm."""
-        raw = torch.tanh(self.embedding_head(trunk).float()).unflatten(-1, (-1, self.shape.dims))
+        raw = self.activation(self.embedding_head(trunk).float()).unflatten(-1, (-1, self.shape.dims))
         if self.shape.trunk == "bands":
             raw = top_bin_too(raw.flatten(2, 3), -2)
         return raw / raw.square().sum(-1, keepdim=True).clamp_min(1e-12).sqrt()
