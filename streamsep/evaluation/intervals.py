@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,12 @@ def clustered_share(
 
 
 def drawn_weights(clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> NDArray[np.float64]:
-    """(DRAWS, values): what each value weighs in each draw of the bootstrap."""
+    """(DRAWS, values): what each value weighs in each draw of the bootstrap; not to be written to."""
+    return _drawn(tuple(map(tuple, clusters)), seed)
+
+
+@lru_cache(maxsize=4)  # many figures are of the same mixtures
+def _drawn(clusters: tuple[tuple[Hashable, ...], ...], seed: int) -> NDArray[np.float64]:
     labels = _numbered(clusters)
     random = np.random.default_rng(seed)
     weights: NDArray[np.float64] = random.exponential(size=(DRAWS, int(labels.max()) + 1))[:, labels].prod(axis=2)

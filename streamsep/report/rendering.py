@@ -81,7 +81,7 @@ def whole(step: Batch, sound: Sound) -> Slots:
     """All frames in one run of the graph."""
     front = step.manifest.front_end
     frames = analyse(front, sound)
-    masks = _run(step, frames)
+    masks = all_frames(step, frames)
     return synthesise(front, masks.swapaxes(0, 1) * frames, len(sound))
 
 
@@ -112,7 +112,7 @@ def of_the_whole(bank: Opened, sound: Sound) -> dict[str, Opinion]:
     loud = loudest(magnitudes, math.ceil(bank.settings.monitor.loudest * len(magnitudes)))
     backs = {}
     for domain, graph in bank.look_backs.items():
-        embeddings = _run(graph, frames)
+        embeddings = all_frames(graph, frames)
         points = embeddings.reshape(-1, embeddings.shape[-1])[loud]
         backs[domain] = LookBack(points, magnitudes[loud], len(frames))
     found, maps = _measured(bank, backs), bank.maps
@@ -148,7 +148,7 @@ def of_the_looks(bank: Opened, sound: Sound) -> dict[str, Opinion]:
     return {domain: _opinion(maps[domain], looks[domain], promised.get(domain)) for domain in bank.domains}
 
 
-def _run(graph: Batch, frames: NDArray[np.complexfloating]) -> NDArray[np.float32]:
+def all_frames(graph: Batch, frames: NDArray[np.complexfloating]) -> NDArray[np.float32]:
     """(frames, bins) -> what it gives for every one of them, its look-ahead taken out."""
     late = graph.manifest.look_ahead
     return graph.run(np.pad(frames, ((0, late), (0, 0))), graph.start())[0][late:]

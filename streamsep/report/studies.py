@@ -1,13 +1,16 @@
 """All studies there are, in the order of the report."""
 
 from streamsep.errors import ConfigError
+from streamsep.report.ablations import Ablations
 from streamsep.report.clustering import Clustering
+from streamsep.report.embeddings import Embeddings
 from streamsep.report.hearing import Hearing
 from streamsep.report.selection import Selection
 from streamsep.report.study import Study
 from streamsep.report.trained import Trained
 
-STUDIES: dict[str, Study] = {study.name: study for study in (Selection(), Clustering(), Trained(), Hearing())}
+ALL: tuple[Study, ...] = (Selection(), Ablations(), Embeddings(), Clustering(), Trained(), Hearing())
+STUDIES = {study.name: study for study in ALL}
 BY_NAME_ONLY = ("hearing",)  # needs what not everybody has
 
 
