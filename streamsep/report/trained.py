@@ -164,7 +164,9 @@ def targets(found: Mapping[str, Any]) -> list[Table]:
     note = (
         f"One network, one budget, on {domain}; the paper's are of talkers it had not heard. Best order: the "
         "targets come in the order that fits each example best; strongest first: the louder source is always the "
-        "first target. Blind: global k-means, or the masks; either in its best order over the whole mixture."
+        "first target. Blind: global k-means, or the masks; either in its best order over the whole mixture. "
+        "The paper orders its targets in short chunks; here one order holds for the whole example, and it is trained "
+        "on what is heard as well, as export.train does it."
     )
     return [Table("Why cluster: targets in an order, instead", columns, lines, note)]
 
