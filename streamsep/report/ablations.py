@@ -6,7 +6,7 @@ Every mixture goes through both graphs of every model once; all variants are com
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +16,12 @@ from streamsep.monitor.calibration import PAPERS, by_name, estimate, estimates, 
 from streamsep.monitor.confidence import ALL, Measures, loudest
 from streamsep.monitor.look_back import LookBack
 from streamsep.monitor.placed import PlacedMeasures, measure_look_back
+from streamsep.monitor.texture import texture
 from streamsep.realtime.stft import FrontEnd
 from streamsep.report.ablations_section import ablations_section
 from streamsep.report.autoencoders import trained
 from streamsep.report.features import of_the_estimates, of_the_mixture
-from streamsep.report.rendering import opened
+from streamsep.report.rendering import mean_of_louder, opened
 from streamsep.report.study import Job, Lists, Row, Section
 from streamsep.report.views import View, spectrum_of, view
 
@@ -79,13 +80,16 @@ class Ablations:
         front, spectrum = bank.front_end, spectrum_of(bank, mixture)
         networks = trained(lists.folder, front, bank.domains)
         looks = {name: look for name, look in LOOKS.items() if split == "test" or look.until_s == LENGTH_S}
-        heard = of_the_mixture(front, spectrum)
+        heard, like = of_the_mixture(front, spectrum), texture(mixture.sources.sum(axis=0), front.sample_rate)
         rows: list[Row] = []
         found: dict[str, Measures | None] = {}
         for model, roles in bank.roles.items():
             seen = view(bank, model, mixture, spectrum)
             measures = {name: measured(spectrum, seen, look, front, len(roles)) for name, look in looks.items()}
-            found[model] = measures[REFERENCE]
+            if (reference := measures[REFERENCE]) is not None:
+                mean = mean_of_louder(seen.embeddings, np.abs(spectrum))
+                reference = replace(reference, mean=() if mean is None else tuple(mean.tolist()), texture=like)
+            found[model] = measures[REFERENCE] = reference
             row: Row = {
                 "split": split,
                 "number": number,

@@ -20,8 +20,9 @@ from streamsep.models.manifest import Calibrations
 from streamsep.models.subject import hear
 from streamsep.monitor.calibration import PAPERS, by_name, estimate, estimates, names_needed, recognised
 from streamsep.monitor.confidence import ALL, Measures, loudest
-from streamsep.monitor.look_back import LookBack, Moment, Watch
+from streamsep.monitor.look_back import BROAD, PIECES, LookBack, Moment, Watch
 from streamsep.monitor.placed import measure_look_back
+from streamsep.monitor.texture import texture
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import FrontEnd
@@ -110,11 +111,12 @@ def of_the_whole(bank: Opened, sound: Sound) -> dict[str, Opinion]:
     frames = analyse(bank.front_end, sound)
     magnitudes = np.abs(frames).astype(np.float32).reshape(-1)
     loud = loudest(magnitudes, math.ceil(bank.settings.monitor.loudest * len(magnitudes)))
-    backs = {}
+    backs, like = {}, texture(sound, bank.front_end.sample_rate)
     for domain, graph in bank.look_backs.items():
         embeddings = all_frames(graph, frames)
         points = embeddings.reshape(-1, embeddings.shape[-1])[loud]
-        backs[domain] = LookBack(points, magnitudes[loud], len(frames))
+        mean = mean_of_louder(embeddings, np.abs(frames))
+        backs[domain] = LookBack(points, magnitudes[loud], len(frames), mean, like)
     found, maps = _measured(bank, backs), bank.maps
     named = by_name(found)
     promised = estimates(maps, named, recognised(maps, named))
@@ -146,6 +148,17 @@ def of_the_looks(bank: Opened, sound: Sound) -> dict[str, Opinion]:
         for domain, measures in found.items():
             looks[domain].append(measures)
     return {domain: _opinion(maps[domain], looks[domain], promised.get(domain)) for domain in bank.domains}
+
+
+def mean_of_louder(embeddings: NDArray[np.float32], magnitudes: NDArray[np.floating]) -> NDArray[np.float32] | None:
+    """(frames, bins, dims), (frames, bins) -> (dims,): the mean of the louder bins of every piece, as the monitor
+    takes it; None: all is silent, or nothing finite."""
+    louder = []
+    for piece, loud in zip(np.array_split(embeddings, PIECES), np.array_split(magnitudes, PIECES), strict=True):
+        points = piece.reshape(-1, piece.shape[-1])[loudest(loud.reshape(-1), math.ceil(BROAD * loud.size))]
+        louder.append(points[np.isfinite(points).all(axis=1)])
+    every = np.concatenate(louder)
+    return every.mean(axis=0, dtype=np.float64).astype(np.float32) if len(every) else None
 
 
 def all_frames(graph: Batch, frames: NDArray[np.complexfloating]) -> NDArray[np.float32]:
