@@ -282,6 +282,20 @@ def ensemble(rows: dict[str, list[dict[str, Any]]], figure: str) -> dict[str, di
     return table
 
 
+def price(rows: list[dict[str, Any]], offline: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """By way: what the offline network has more of SDR improvement in dB, mixture by mixture; rows: of another."""
+    same = {row["mixture"]: row for row in offline}
+    return {
+        way: asdict(
+            clustered_mean(
+                [same[row["mixture"]][way]["sdri_db"] - row[way]["sdri_db"] for row in rows],
+                [row["clips"] for row in rows],
+            )
+        )
+        for way in ("oracle", "global")
+    }
+
+
 def write(path: Path, out: Path) -> None:
     """The figures of all that is done so far."""
     every = variants()
@@ -290,6 +304,8 @@ def write(path: Path, out: Path) -> None:
     if all(f"offline-{domain}" in done for domain in DOMAINS):
         rows = {domain: done[f"offline-{domain}"] for domain in DOMAINS}
         content["ensemble"] = {figure: ensemble(rows, figure) for figure in ENSEMBLE}
+    others = [f"{study}-{ALIKE}" for study in ("causal", "live") if f"{study}-{ALIKE}" in done]
+    content["prices"] = {name: price(done[name], done[f"offline-{ALIKE}"]) for name in others}
     write_whole(path, json.dumps(rounded(content), indent=1) + "\n")
 
 

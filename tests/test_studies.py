@@ -130,6 +130,20 @@ def test_figures_are_measured_once_and_kept(data: Path, tmp_path: Path, monkeypa
     assert clusters["minutes"] == pytest.approx(4 * 2 * 0.1 / 60)
 
 
+def test_a_price_is_paid_mixture_by_mixture() -> None:
+    figures_db = {"offline": {"a": 3.0, "b": 5.0}, "causal": {"b": 4.0, "a": 2.5}}
+    offline, causal = (
+        [
+            {"mixture": name, "clips": [name], **{way: {"sdri_db": db} for way in ("oracle", "global")}}
+            for name, db in of
+        ]
+        for of in (each.items() for each in figures_db.values())
+    )
+    for paid in studies.price(causal, offline).values():
+        assert paid["mean"] == pytest.approx(0.75)
+        assert 0.5 <= paid["low"] <= paid["high"] <= 1
+
+
 def test_an_ensemble_lies_between_its_models_and_its_oracle() -> None:
     random = np.random.default_rng(1)
     rows = {
