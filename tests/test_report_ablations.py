@@ -90,17 +90,24 @@ def test_a_look_back_of_the_study_is_what_the_monitor_sees_then(
         look = Look(2.0 - back.frames * FRONT.hop / RATE, 2.0, share, EVERY)  # the monitor forgets piece by piece
         embeddings = graphs[domain].run(spectrum, graphs[domain].start())[0]
         seen = View(np.zeros((1, 2, FRONT.bins), np.float32), 0.0, embeddings)
-        found = measured(spectrum, seen, look, FRONT, 2)
+        found = measured(sound, spectrum, seen, look, FRONT, 2)
         expected = measure_look_back(back, 2, EVERY, chosen=look.chosen)
         assert found is not None
         assert expected is not None
-        assert found.by_name == pytest.approx(expected.by_name, abs=2e-3)
+        assert found.mean == pytest.approx(
+            expected.mean, abs=0.1
+        )  # the monitor chooses the louder bins piece by piece
+        names = expected.by_name.keys() - {f"mean_{dim}" for dim in range(2)}
+        assert {name: found.by_name[name] for name in names} == pytest.approx(
+            {name: expected.by_name[name] for name in names}, abs=2e-3
+        )
 
 
 def test_of_silence_nothing_is_said() -> None:
+    silence = np.zeros(5 * RATE, np.float32)
     seen = View(np.zeros((1, 2, FRONT.bins), np.float32), 0.0, np.ones((1251, FRONT.bins, 2), np.float32))
     for look in LOOKS.values():
-        assert measured(np.zeros((1251, FRONT.bins), complex), seen, look, FRONT, 2) is None
+        assert measured(silence, np.zeros((1251, FRONT.bins), complex), seen, look, FRONT, 2) is None
 
 
 @given(st.integers(1, 300), st.integers(1, 100))

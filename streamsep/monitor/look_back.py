@@ -35,6 +35,18 @@ class LookBack:
     texture: Mapping[str, float] = field(default_factory=dict)  # of the sound by itself; equal for every domain
 
 
+def at_once(embeddings: Floats, magnitudes: Floats, share: float, sound: Floats, rate: int) -> LookBack:
+    """The look back at all of a sound, when no piece of it has to be forgotten.
+
+    embeddings: (frames, bins, dims). magnitudes: (frames, bins). share: of the bins, (0, 1]: the loudest are looked
+    at. sound: (samples,) at `rate` Hz, what the frames are of."""
+    flat, loudness = embeddings.reshape(-1, embeddings.shape[-1]), magnitudes.reshape(-1)
+    loud, louder = (loudest(loudness, math.ceil(part * loudness.size)) for part in (share, BROAD))
+    finite = flat[louder][np.isfinite(flat[louder]).all(axis=1)]
+    mean = finite.mean(axis=0, dtype=np.float64).astype(np.float32) if len(finite) else None
+    return LookBack(flat[loud], loudness[loud], len(magnitudes), mean, texture(sound, rate))
+
+
 @dataclass(frozen=True)
 class Moment:
     """What there is to know for a decision beside the look backs."""

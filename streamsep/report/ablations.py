@@ -4,7 +4,6 @@ what its pick is worth.
 Every mixture goes through both graphs of every model once; all variants are computed from the embeddings of that.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 
 from streamsep.evaluation.lists import LENGTH, RATE
 from streamsep.monitor.calibration import PAPERS, by_name, estimate, estimates, recognised
-from streamsep.monitor.confidence import ALL, Measures, loudest
-from streamsep.monitor.look_back import LookBack
+from streamsep.monitor.confidence import ALL, Measures
+from streamsep.monitor.look_back import at_once
 from streamsep.monitor.placed import PlacedMeasures, measure_look_back
 from streamsep.realtime.stft import FrontEnd
 from streamsep.report.ablations_section import ablations_section
@@ -77,6 +76,7 @@ class Ablations:
         split, domain, number = str(job[0]), str(job[1]), int(job[2])
         bank, mixture = opened(lists), lists.mixture(domain, number, split)
         front, spectrum = bank.front_end, spectrum_of(bank, mixture)
+        total = mixture.sources.sum(axis=0)
         networks = trained(lists.folder, front, bank.domains)
         looks = {name: look for name, look in LOOKS.items() if split == "test" or look.until_s == LENGTH_S}
         heard = of_the_mixture(front, spectrum)
@@ -84,7 +84,9 @@ class Ablations:
         found: dict[str, Measures | None] = {}
         for model, roles in bank.roles.items():
             seen = view(bank, model, mixture, spectrum)
-            measures = {name: measured(spectrum, seen, look, front, len(roles)) for name, look in looks.items()}
+            measures = {
+                name: measured(total, spectrum, seen, look, front, len(roles)) for name, look in looks.items()
+            }
             found[model] = measures[REFERENCE]
             row: Row = {
                 "split": split,
@@ -125,13 +127,17 @@ def spread(count: int, most: int) -> Iterable[int]:
 
 
 def measured(
-    spectrum: NDArray[np.complex128], seen: View, look: Look, front: FrontEnd, sources: int
+    mixture: NDArray[np.float32],
+    spectrum: NDArray[np.complex128],
+    seen: View,
+    look: Look,
+    front: FrontEnd,
+    sources: int,
 ) -> PlacedMeasures | None:
     """The measures of one look at what a model embeds; None: there is nothing but silence."""
     per_s = front.sample_rate / front.hop
     frames = slice(round(look.from_s * per_s), round(look.until_s * per_s))
-    magnitudes = np.abs(spectrum[frames]).astype(np.float32).reshape(-1)
-    loud = loudest(magnitudes, math.ceil(look.share * len(magnitudes)))
-    points = seen.embeddings[frames].reshape(-1, seen.embeddings.shape[-1])[loud]
-    back = LookBack(points, magnitudes[loud], frames.stop - frames.start)
+    magnitudes = np.abs(spectrum[frames]).astype(np.float32)
+    sound = mixture[frames.start * front.hop : frames.stop * front.hop]
+    back = at_once(seen.embeddings[frames], magnitudes, look.share, sound, front.sample_rate)
     return measure_look_back(back, sources, look.points, chosen=look.chosen)

@@ -11,6 +11,7 @@ from streamsep.report.picking import KNOWN
 from streamsep.report.study import Cell, Section, Table
 
 OURS = ("domain: auto", "calibrated")  # the best there is of what makes confidences comparable
+RAW = "confidence"
 LEAST_SHARE = 0.9
 LEAST_R = 0.5
 WAY, RATIO = "whole", "sd_sdr_db"  # the paper's
@@ -42,12 +43,12 @@ def verdict(numbers: Mapping[str, Any]) -> str:
     whole, live = (numbers["all"][way][RATIO]["share_of_gain"] for way in ("whole", "streaming"))
     best = best_score(numbers["all"][WAY])
     rows = targets(numbers).tables[0].rows
+    ours = "" if best == RAW else f"{best} {percent(whole[best]['all']['mean'])} "
     return (
         "Of what the oracle gains over a choice by lot on all domains, the confidence as the paper has it wins "
-        f"{percent(whole['confidence']['all']['mean'])}, {best} {percent(whole[best]['all']['mean'])} "
-        f"({percent(live[best]['all']['mean'])} while the sound comes in), and who knows the domain "
-        f"{percent(whole[KNOWN]['all']['mean'])}. {sum(row[-1] == 'kept' for row in rows)} of {len(rows)} targets "
-        "are kept."
+        f"{percent(whole[RAW]['all']['mean'])}, {ours}({percent(live[best]['all']['mean'])} while the sound comes "
+        f"in), and who knows the domain {percent(whole[KNOWN]['all']['mean'])}. "
+        f"{sum(row[-1] == 'kept' for row in rows)} of {len(rows)} targets are kept."
     )
 
 
@@ -58,8 +59,13 @@ def beside_the_paper(numbers: Mapping[str, Any]) -> Table:
     columns = ["mean SDR, dB"]
     for domain in papers.DOMAINS:
         columns += [domain, "paper"]
-    names = {"oracle": "oracle", KNOWN: KNOWN, "confidence": "confidence, raw", best: f"confidence, {best}"}
-    names["random"] = "random"
+    names = {
+        "oracle": "oracle",
+        KNOWN: KNOWN,
+        best: f"confidence, {best}",
+        RAW: "confidence, raw",
+        "random": "random",
+    }
     rows: list[tuple[Cell, ...]] = []
     for system, name in names.items():
         cells: list[Cell] = []
@@ -68,16 +74,16 @@ def beside_the_paper(numbers: Mapping[str, Any]) -> Table:
             cells += [number(found[RATIO]["sdr_db"][system][domain]["mean"]), number(theirs[at]) if theirs else None]
         rows.append((name, *cells))
     printed, meant = papers.shares(True), papers.shares(False)
-    for system in dict.fromkeys(("confidence", best)):
+    for system in dict.fromkeys((RAW, best)):
         cells = []
         for at, domain in enumerate(papers.DOMAINS):
-            both = f"{percent(printed[at])} or {percent(meant[at])}" if system == "confidence" else None
+            both = f"{percent(printed[at])} or {percent(meant[at])}" if system == RAW else None
             cells += [percent(found[RATIO]["share_of_gain"][system][domain]["mean"]), both]
-        rows.append((f"won of oracle over random, {'raw' if system == 'confidence' else best}", *cells))
+        rows.append((f"won of oracle over random, {'raw' if system == RAW else best}", *cells))
     for figure, theirs in (("precision", papers.PRECISION), ("recall", papers.RECALL)):
         cells = []
         for at, domain in enumerate(papers.DOMAINS):
-            cells += [percent(found["confusion"]["confidence"][figure][domain], 1), percent(theirs[at], 1)]
+            cells += [percent(found["confusion"][RAW][figure][domain], 1), percent(theirs[at], 1)]
         rows.append((f"{figure} of the raw pick", *cells))
     cells = []
     for domain in papers.DOMAINS:
@@ -149,7 +155,7 @@ def targets(numbers: Mapping[str, Any]) -> Section:
             )
         )
     if "papers" in numbers:
-        raw = numbers["papers"][WAY][RATIO]["share_of_gain"]["confidence"]
+        raw = numbers["papers"][WAY][RATIO]["share_of_gain"][RAW]
         for at, domain in enumerate(papers.DOMAINS):
             least = min(papers.shares(True)[at], papers.shares(False)[at])
             rows.append(aim(f"raw confidence wins of it on {domain}, as the paper's", raw[domain]["mean"], least))
@@ -169,7 +175,7 @@ def why(numbers: Mapping[str, Any]) -> list[str]:
     """Where the raw confidence and the calibrated one lose most, in a sentence each."""
     found = numbers["all"][WAY]
     said = []
-    for how in dict.fromkeys(("confidence", best_score(found))):
+    for how in dict.fromkeys((RAW, best_score(found))):
         by_domain = found["wrong_picks"][how]
         worst = max(by_domain, key=lambda domain: by_domain[domain]["lost_db"])
         picked = by_domain[worst]["picked"]
@@ -215,4 +221,4 @@ def over_confident(found: Mapping[str, Mapping[str, float]]) -> list[tuple[str, 
 def best_score(found: Mapping[str, Any]) -> str:
     """Of the scores that were told, the one that should be best."""
     told = found[RATIO]["share_of_gain"]
-    return next((name for name in OURS if name in told), "confidence")
+    return next((name for name in OURS if name in told), RAW)

@@ -19,8 +19,8 @@ from streamsep.models.loader import Batch
 from streamsep.models.manifest import Calibrations
 from streamsep.models.subject import hear
 from streamsep.monitor.calibration import PAPERS, by_name, estimate, estimates, names_needed, recognised
-from streamsep.monitor.confidence import ALL, Measures, loudest
-from streamsep.monitor.look_back import LookBack, Moment, Watch
+from streamsep.monitor.confidence import ALL, Measures
+from streamsep.monitor.look_back import LookBack, Moment, Watch, at_once
 from streamsep.monitor.placed import measure_look_back
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.options import EngineOptions
@@ -108,13 +108,11 @@ class Opinion:
 def of_the_whole(bank: Opened, sound: Sound) -> dict[str, Opinion]:
     """By domain, from the loudest bins of all of the sound at once, as the papers have it."""
     frames = analyse(bank.front_end, sound)
-    magnitudes = np.abs(frames).astype(np.float32).reshape(-1)
-    loud = loudest(magnitudes, math.ceil(bank.settings.monitor.loudest * len(magnitudes)))
-    backs = {}
-    for domain, graph in bank.look_backs.items():
-        embeddings = all_frames(graph, frames)
-        points = embeddings.reshape(-1, embeddings.shape[-1])[loud]
-        backs[domain] = LookBack(points, magnitudes[loud], len(frames))
+    magnitudes, share = np.abs(frames).astype(np.float32), bank.settings.monitor.loudest
+    backs = {
+        domain: at_once(all_frames(graph, frames), magnitudes, share, sound, RATE)
+        for domain, graph in bank.look_backs.items()
+    }
     found, maps = _measured(bank, backs), bank.maps
     named = by_name(found)
     promised = estimates(maps, named, recognised(maps, named))
