@@ -32,7 +32,7 @@ def evaluate(
 
     What was stopped goes on where it was when the command is given again. Needs the extra "evaluate".
 
-    Example: [bold]streamsep evaluate --lists ../shared/data -o report --limit 10[/]
+    Example: [bold]streamsep evaluate --lists data -o report --limit 10[/]
     """
     from streamsep.report.extras import require
     from streamsep.report.runner import run

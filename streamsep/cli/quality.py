@@ -79,7 +79,7 @@ def quality(
 
     With --sources 3 the masks, which are of two, are no system, and domains are called speech-3 and so on.
 
-    Example: [bold]streamsep quality ../shared/data --domains noise --systems all --figures all --limit 20[/]
+    Example: [bold]streamsep quality data --domains noise --systems all --figures all --limit 20[/]
     """
     from streamsep.evaluation.lists import joined, mixtures
     from streamsep.evaluation.metrics import require

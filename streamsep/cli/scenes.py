@@ -53,7 +53,7 @@ def scenes(
 
     Every figure comes with a 95 % interval, by scene. "settled" leaves out the 4 s after every change.
 
-    Example: [bold]streamsep scenes ../shared/data --pictures pictures --limit 4[/]
+    Example: [bold]streamsep scenes data --pictures pictures --limit 4[/]
     """
     from itertools import islice
 
