@@ -21,6 +21,7 @@ figure { margin: 1em 0 } .wide { overflow-x: auto }
 table { border-collapse: collapse; margin: 0.4em 0 }
 caption { text-align: left; font-weight: 600; padding: 0.6em 0 0.2em; white-space: nowrap }
 th, td { padding: 0.1em 0.6em; text-align: right; border-bottom: 1px solid var(--faint); white-space: nowrap }
+th { white-space: normal; vertical-align: bottom }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 .paper { color: var(--dim) } .missed { color: #b00020; font-weight: 600 }
 """
