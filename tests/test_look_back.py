@@ -16,7 +16,7 @@ from watched import DOMAINS, HOP, frames_of, look_back_graphs, make_watched_bank
 from streamsep.errors import ConfigError, ModelError
 from streamsep.models.loader import Batch
 from streamsep.monitor.confidence import loudest
-from streamsep.monitor.look_back import Judge, Judgement, LookBack, Moment, Watch
+from streamsep.monitor.look_back import Judge, Judgement, LookBack, Moment, Watch, at_once
 from streamsep.monitor.shared import Board, BoardWriter, Layout
 from streamsep.monitor.texture import texture
 from streamsep.monitor.watcher import Watcher
@@ -79,6 +79,24 @@ def test_the_mean_embedding_is_of_the_louder_bins_of_every_piece(graphs: dict[st
             chosen.append(flat[loudest(magnitudes, math.ceil(0.3 * magnitudes.size))])
         assert back.mean is not None
         np.testing.assert_allclose(back.mean, np.concatenate(chosen).mean(axis=0), atol=1e-4)
+
+
+@given(st.integers(0, 1000), st.integers(0, 20))
+def test_embeddings_that_are_not_finite_do_not_count(seed: int, broken: int) -> None:
+    random = np.random.default_rng(seed)
+    embeddings = random.normal(size=(4, 5, 3)).astype(np.float32)
+    magnitudes = random.uniform(1, 2, size=(4, 5)).astype(np.float32)
+    embeddings.reshape(-1, 3)[random.permutation(20)[:broken], random.integers(3)] = random.choice(
+        [np.nan, np.inf, -np.inf], broken
+    )
+    louder = embeddings.reshape(-1, 3)[loudest(magnitudes.ravel(), 6)]
+    finite = louder[np.isfinite(louder).all(axis=1)]
+    back = at_once(embeddings, magnitudes, 0.5, np.zeros(320, np.float32), 16_000)
+    if len(finite):
+        assert back.mean is not None
+        np.testing.assert_allclose(back.mean, finite.mean(axis=0), atol=1e-6)
+    else:
+        assert back.mean is None
 
 
 def test_its_state_is_the_one_the_engine_would_have(folder: Path, graphs: dict[str, Batch]) -> None:

@@ -42,8 +42,8 @@ def at_once(embeddings: Floats, magnitudes: Floats, share: float, sound: Floats,
     at. sound: (samples,) at `rate` Hz, what the frames are of."""
     flat, loudness = embeddings.reshape(-1, embeddings.shape[-1]), magnitudes.reshape(-1)
     loud, louder = (loudest(loudness, math.ceil(part * loudness.size)) for part in (share, BROAD))
-    finite = flat[louder][np.isfinite(flat[louder]).all(axis=1)]
-    mean = finite.mean(axis=0, dtype=np.float64).astype(np.float32) if len(finite) else None
+    total, count = _total(flat[louder])
+    mean = (total / count).astype(np.float32) if count else None
     return LookBack(flat[loud], loudness[loud], len(magnitudes), mean, texture(sound, rate))
 
 
@@ -192,9 +192,17 @@ class Watch:
                     embeddings, self._states[domain] = self._graphs[domain].run(piece.spectrum, self._states[domain])
                     flat = embeddings.reshape(-1, embeddings.shape[-1])
                     piece.embeddings[domain] = flat[piece.loud]
-                    louder = flat[piece.broad]
-                    finite = louder[np.isfinite(louder).all(axis=1)]
-                    piece.sums[domain], piece.counts[domain] = finite.sum(axis=0, dtype=np.float64), len(finite)
+                    piece.sums[domain], piece.counts[domain] = _total(np.take(flat, piece.broad, axis=0))
         spare = sum(len(piece.samples) for piece in self._pieces) - self.frames
         while spare > 0 and len(self._pieces[0].embeddings) == len(self._graphs):
             spare -= len(self._pieces.pop(0).samples)
+
+
+def _total(points: Floats) -> tuple[NDArray[np.float64], int]:
+    """(points, dims) -> the sum of those that are finite, (dims,), and how many these are."""
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        total = points.sum(axis=0, dtype=np.float64)
+    if not np.isfinite(total).all():  # to look at every point beforehand would take longer than all the rest
+        points = points[np.isfinite(points).all(axis=1)]
+        total = points.sum(axis=0, dtype=np.float64)
+    return total, len(points)
