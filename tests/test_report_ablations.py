@@ -9,7 +9,7 @@ import pytest
 from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import front_ends, seeds
+from strategies import seeds
 from watched import DOMAINS
 
 from streamsep.arrays import Array
@@ -24,7 +24,7 @@ from streamsep.report.ablation_scores import Mixtures, calibrated, learned, mixt
 from streamsep.report.ablations import LOOKS, Ablations, Look, measured, spread
 from streamsep.report.autoencoders import loud_frames, trained
 from streamsep.report.embeddings import Embeddings, flattened
-from streamsep.report.features import band_weights, of_the_estimates, of_the_mixture
+from streamsep.report.features import of_the_estimates, of_the_mixture
 from streamsep.report.runner import plain
 from streamsep.report.study import Lists, Row
 from streamsep.report.views import View
@@ -121,15 +121,6 @@ def test_a_list_is_sampled_evenly(count: int, most: int) -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- features
-
-
-@settings(max_examples=20, deadline=None)
-@given(front_ends(), st.integers(1, 40))
-def test_every_band_hears_something(front: FrontEnd, bands: int) -> None:
-    weights = band_weights(front, bands)
-    assert weights.shape == (front.bins, bands)
-    assert (weights >= 0).all()
-    np.testing.assert_allclose(weights.sum(axis=0), 1)
 
 
 @settings(max_examples=15, deadline=None)

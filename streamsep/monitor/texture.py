@@ -6,13 +6,15 @@ beside the confidence and the mean embedding of all models they help to tell the
 """
 
 import math
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.monitor.mel import mel_bands
+
 WINDOW_S, HOP_S = 0.032, 0.008
-BANDS = 24  # of equal width on the mel scale
+BANDS = 24
+LOWEST_BIN = 1  # of the bands; bin 0 is a microphone's offset
 FLOOR = 1e-6  # of the mean power: what is 60 dB below it is as good as silent
 LOWEST_HZ, HIGHEST_HZ = 64.0, 533.0  # of a pitch
 TINY = 1e-20
@@ -44,7 +46,7 @@ def texture(samples: NDArray[np.float32], rate: int) -> dict[str, float]:
     if mean_power <= TINY:
         return {}
     power /= mean_power
-    levels = np.log(power @ mel_bands(window // 2 + 1, rate).T + FLOOR)
+    levels = np.log(power @ mel_bands(window // 2 + 1, rate, BANDS, LOWEST_BIN).T + FLOOR)
     levels -= levels.mean(axis=0)
     found = {f"swing_{band}": float(value) for band, value in enumerate(levels.std(axis=0))}
     found |= _pitch(np.log(power + FLOOR), rate)
@@ -70,14 +72,3 @@ def _pitch(log_power: Floats, rate: int) -> dict[str, float]:
     held, gliding = (float(np.mean(moves < most)) for most in GLIDES_OCTAVES)
     found |= {"glide": float(np.median(moves)), "held": held, "gliding": gliding}
     return found | {"octave": float(np.median(octaves)), "roaming": float(octaves[clear].std())}
-
-
-@lru_cache(maxsize=4)
-def mel_bands(bins: int, rate: int) -> Floats:
-    """(BANDS, bins): overlapping triangles from the lowest bin but one to the highest, each with the sum 1."""
-    mel = 2595 * np.log10(1 + np.linspace(0, rate / 2, bins) / 700)
-    edges = np.linspace(mel[1], mel[-1], BANDS + 2)
-    low, middle, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    triangles = np.clip(np.minimum((mel - low) / (middle - low), (high - mel) / (high - middle)), 0, None)
-    shares: Floats = triangles / np.maximum(triangles.sum(axis=1, keepdims=True), TINY)
-    return shares

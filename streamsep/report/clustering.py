@@ -19,7 +19,7 @@ from streamsep.report.clips import read_clips, subgroup
 from streamsep.report.clustering_section import KINDS, make_section
 from streamsep.report.figures import figures_db
 from streamsep.report.nmf import oracle_nmf
-from streamsep.report.rendering import opened
+from streamsep.report.rendering import all_frames, opened
 from streamsep.report.study import Job, Lists, Row, Section
 from streamsep.report.voices import closed, same_voice
 
@@ -153,7 +153,7 @@ def masks_of(
     manifest, magnitudes = model.manifest, np.abs(total).astype(np.float32)
     found: dict[str, SpectralMasks] = {}
     if sources == len(manifest.sources):
-        found["mask head"] = _whole(model.step, total).swapaxes(0, 1)
+        found["mask head"] = all_frames(model.step, total).swapaxes(0, 1)
     if start := model.look_back.manifest.centres.get(sources):
         front = manifest.front_end
         centres = Centres(np.array(start, np.float32), front.bins, front.hop / front.sample_rate)
@@ -167,10 +167,4 @@ def masks_of(
 
 def embedded(model: Model, total: NDArray[np.complex128]) -> NDArray[np.float32]:
     """(frames, bins) of a mixture -> its embeddings (frames, bins, dims)."""
-    return _whole(model.look_back, total)
-
-
-def _whole(graph: Batch, total: NDArray[np.complex128]) -> NDArray[np.float32]:
-    """What the graph gives for all frames at once, every frame's where it belongs."""
-    late = graph.manifest.look_ahead
-    return graph.run(np.pad(total, ((0, late), (0, 0))), graph.start())[0][late:]
+    return all_frames(model.look_back, total)

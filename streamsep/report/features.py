@@ -4,6 +4,7 @@ numbers, in the spirit of Manilow et al. (2017). None of them knows the embeddin
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.monitor.mel import mel_bands
 from streamsep.realtime.stft import FrontEnd
 
 BANDS = 12  # of the mixture and of every slot
@@ -13,22 +14,9 @@ FRAMES = 4  # that are put together, 16 ms
 Floats = NDArray[np.float64]
 
 
-def band_weights(front: FrontEnd, bands: int) -> Floats:
-    """(bins, bands): triangles, evenly spaced in mel (O'Shaughnessy 1987) and as high as they are narrow."""
-    highest = np.log1p(front.sample_rate / 2 / 700)
-    edges_hz = 700 * np.expm1(np.linspace(0, highest, bands + 2))
-    hz = np.linspace(0, front.sample_rate / 2, front.bins)[:, None]
-    low, middle, high = edges_hz[:-2], edges_hz[1:-1], edges_hz[2:]
-    triangles = np.clip(np.minimum((hz - low) / (middle - low), (high - hz) / (high - middle)), 0, None)
-    empty = triangles.sum(axis=0) == 0  # a band between two bins
-    triangles[np.abs(hz - middle).argmin(axis=0)[empty], empty] = 1
-    weights: Floats = triangles / triangles.sum(axis=0)
-    return weights
-
-
 def powers(front: FrontEnd, spectrum: NDArray[np.complexfloating], bands: int) -> Floats:
     """(..., frames, bins) -> (..., frames / FRAMES, bands)."""
-    found = np.abs(spectrum) ** 2 @ band_weights(front, bands)
+    found = np.abs(spectrum) ** 2 @ mel_bands(front.bins, front.sample_rate, bands).T
     *outer, frames, _ = found.shape
     whole = found[..., : frames // FRAMES * FRAMES, :].reshape(*outer, frames // FRAMES, FRAMES, bands)
     mean: Floats = whole.mean(axis=-2)
