@@ -2,10 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
+
+import streamsep
 
 BINS, FRAMES = 257, "frames"
 DOMAINS = {"noise": ("speech", "noise"), "music": ("vocals", "accompaniment"), "talkers": ("talker", "talker")}
@@ -68,3 +71,8 @@ def make_bank(folder: Path, fails_above: float | None = None) -> Path:
     for domain, sources in DOMAINS.items():
         make_model(folder / f"{domain}-step-fp32.onnx", domain, sources, fails_above=fails_above)
     return folder
+
+
+def engine_of(bank: Path, **settings: Any) -> streamsep.Engine:
+    """An engine with such a bank, that begins with its model of noise."""
+    return streamsep.load(domain="noise", models={"bank": str(bank), "precision": "fp32"}, **settings)

@@ -107,9 +107,8 @@ class TwoClocks:
 
     The delay is from the line through the writer's stairs to the first sample of the reader's call (of the first one,
     where several come at once): both widths, so that any step of one may meet any step of the other, the filter, and
-    a margin. It is held to within the jitter of
-    the calls and what the loop has yet to learn, and is the same after a gap. What comes out depends on when it is
-    asked for; that is its purpose.
+    a margin. It is held to within the jitter of the calls and what the loop has yet to learn, and is the same after a
+    gap. What comes out depends on when it is asked for; that is its purpose.
     """
 
     def __init__(self, rate: int, channels: int, written: float, read: float) -> None:
