@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from judges import Ill, count
+from test_priority import asked_for, heeded
 from watched import (
     Sound,
     guard,
@@ -30,6 +31,7 @@ from streamsep import child, sharing
 from streamsep.errors import ConfigError
 from streamsep.monitor.guardian import Guardian
 from streamsep.monitor.look_back import Judgement
+from streamsep.priority import LONG_NS, NICENESS
 
 TESTS = Path(__file__).parent
 
@@ -65,7 +67,7 @@ def test_it_hears_judges_and_hands_over_a_warm_state_and_ends_with_its_guardian(
         np.testing.assert_allclose(board.state()["mean"], expected, rtol=1e-4)
         process = guardian.pid
         assert process is not None
-        assert os.getpriority(os.PRIO_PROCESS, process) >= 10
+        assert asked_for(process) == (os.SCHED_OTHER, NICENESS, heeded(LONG_NS))
         assert len(shared_by(process) & shared_by(os.getpid())) == 2
     assert guardian.pid is None
     assert is_gone(process)

@@ -26,6 +26,7 @@ from streamsep.cli.options import (
     chosen,
     samples_a_block,
 )
+from streamsep.priority import give_way
 
 if TYPE_CHECKING:
     from streamsep.live.meter import Meter
@@ -74,6 +75,7 @@ def live(
     screen = Screen()
     if remark:
         screen.tell(remark)
+    give_way()  # the sound does not wait for its meter
     session = Session(plan, screen.tell, screen.look)
     with interruptions() as interrupted:
         try:

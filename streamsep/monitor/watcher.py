@@ -18,11 +18,11 @@ from streamsep.models.loader import Batch
 from streamsep.monitor.evaluation import evaluation
 from streamsep.monitor.look_back import Judge, Judgement, Moment, Watch
 from streamsep.monitor.shared import BoardWriter, Layout
+from streamsep.priority import come_last
 from streamsep.realtime.recent import RecentReader
 from streamsep.realtime.stft import FrontEnd
 from streamsep.sharing import open_block
 
-NICENESS = 10
 PIECE = 125  # hops between two signs of life
 CATCH_UPS = 8  # each takes a small part of the time the one before took; two or three are enough
 
@@ -97,7 +97,7 @@ def serve(plan: Plan, lifeline: int) -> None:
     """The life of the process."""
     deaf_to_signals()
     threading.Thread(target=end_with, args=(lifeline,), daemon=True).start()
-    os.nice(NICENESS)
+    come_last()
     board = BoardWriter(open_block(plan.board), plan.layout)
     recent = RecentReader(open_block(plan.recent), plan.front_end.hop, plan.hops)
     watch = Watch({domain: Batch(path) for domain, path in plan.graphs.items()}, plan.look_back_s, plan.loudest)

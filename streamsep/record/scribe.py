@@ -19,12 +19,12 @@ import numpy as np
 
 from streamsep.audio.growing import GrowingWav
 from streamsep.child import deaf_to_signals
+from streamsep.priority import come_last
 from streamsep.realtime.journal import JournalReader
 from streamsep.realtime.tape import TapeReader
 from streamsep.record.folder import DECISIONS, EVENTS, INPUT, OUTPUT, SESSION, STATES, event_of
 from streamsep.sharing import open_block
 
-NICENESS = 10
 LOOK_S = 0.1  # between two looks at the tape
 FLUSH_S = 1.0  # what the headers of the sound files may be behind
 SILENCE = 1 << 14  # samples of it at a time
@@ -163,7 +163,7 @@ def complete_facts(path: Path, facts: Mapping[str, Any]) -> None:
 def serve(plan: ScribePlan, lifeline: int) -> None:
     """The life of the process."""
     deaf_to_signals()
-    os.nice(NICENESS)
+    come_last()
     scribe = Scribe(plan)
     try:
         listen(scribe, lifeline)
