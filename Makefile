@@ -1,6 +1,6 @@
 # make demo: hear it.  make test: everything the tests need, then the tests.  make bench: latency, load and memory, here.
 # make quality DATA=DIR: the models' figures on the lists in DIR.
-# make soak: live sound for an hour.  make nightly: the same for ten minutes.
+# make soak: live sound for an hour.  make nightly: the same for ten minutes, and a simulated day.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -37,6 +37,7 @@ soak: system $(VENV)/dev
 
 nightly: system $(VENV)/dev
 	$(BIN)/python tests/soak.py --minutes 10
+	$(BIN)/python tests/simulated_day.py --hours 24
 
 quality: $(VENV)/dev
 	$(BIN)/streamsep quality $(DATA)

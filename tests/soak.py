@@ -1,7 +1,7 @@
 """Live sound for a long time on a JACK server of its own: python tests/soak.py --minutes 60.
 
-Turn about, a program that only passes the sound through, and a live session with its monitor and a switch every few
-seconds, so that what the machine does to anybody is told from what we do. It prints what it saw as JSON, and ends
+A program that only passes the sound through, then a live session with its monitor and a switch every few seconds, in
+several turns of both if asked, so that what the machine does to anybody is told from what we do. It prints what it saw as JSON, and ends
 with an error when something drifts, grows or is left behind.
 """
 
@@ -36,6 +36,7 @@ with sd.Stream(samplerate=48000, blocksize=0, device=("system", "system"), chann
     print("ready", flush=True)
     sys.stdin.read()
 """
+PASSING_S = 600.0  # of passing through in all, at most: enough to know the machine by
 XRUN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
@@ -74,6 +75,18 @@ def passed_through(environment: dict[str, str]) -> Iterator[None]:
         yield
         process.stdin.close()
         process.wait()
+
+
+@contextmanager
+def stressed(processors: int) -> Iterator[None]:
+    """So many programs of others that never rest."""
+    busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(processors)]
+    try:
+        yield
+    finally:
+        for process in busy:
+            process.kill()
+            process.wait()
 
 
 def family(process: int) -> list[int]:
@@ -204,9 +217,10 @@ def soak(seconds: float, through_s: float, period: int, settings: dict[str, Any]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--minutes", type=float, default=60, help="of separating; passing through takes as long")
-    parser.add_argument("--turns", type=int, default=4)
+    parser.add_argument("--minutes", type=float, default=60, help="of separating; passing through takes ten at most")
+    parser.add_argument("--turns", type=int, default=1)
     parser.add_argument("--period", type=int, default=128)
+    parser.add_argument("--stress", action="store_true", help="while other programs keep all processors busy")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="as for the streamsep command"
     )
@@ -215,7 +229,9 @@ def main() -> None:
 
     settings = {"domain": "auto"} | parse_overrides(options.set)
     each_s = 60 * options.minutes / options.turns
-    seen = soak(each_s, each_s, options.period, settings, options.turns)
+    through_s = min(each_s, PASSING_S / options.turns)
+    with stressed((os.cpu_count() or 1) if options.stress else 0):
+        seen = soak(each_s, through_s, options.period, settings, options.turns)
     print(json.dumps(seen))
     found = [fault for turn in seen["separating"] for fault in faults(turn)]
     for turn in seen["separating"]:
