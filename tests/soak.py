@@ -1,8 +1,8 @@
 """Live sound for a long time on a JACK server of its own: python tests/soak.py --minutes 60.
 
 A program that only passes the sound through, then a live session with its monitor and a switch every few seconds, in
-several turns of both if asked, so that what the machine does to anybody is told from what we do. It prints what it saw as JSON, and ends
-with an error when something drifts, grows or is left behind.
+several turns of both if asked, so that what the machine does to anybody is told from what we do. It prints what it
+saw as JSON, and ends with an error when something drifts, grows or is left behind.
 """
 
 import argparse

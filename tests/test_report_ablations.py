@@ -90,7 +90,7 @@ def test_a_look_back_of_the_study_is_what_the_monitor_sees_then(
         look = Look(2.0 - back.frames * FRONT.hop / RATE, 2.0, share, EVERY)  # the monitor forgets piece by piece
         embeddings = graphs[domain].run(spectrum, graphs[domain].start())[0]
         seen = View(np.zeros((1, 2, FRONT.bins), np.float32), 0.0, embeddings)
-        found = measured(sound, spectrum, seen, look, FRONT, 2)
+        found = measured(spectrum, seen, look, FRONT, 2, back.texture)
         expected = measure_look_back(back, 2, EVERY, chosen=look.chosen)
         assert found is not None
         assert expected is not None
@@ -104,10 +104,9 @@ def test_a_look_back_of_the_study_is_what_the_monitor_sees_then(
 
 
 def test_of_silence_nothing_is_said() -> None:
-    silence = np.zeros(5 * RATE, np.float32)
     seen = View(np.zeros((1, 2, FRONT.bins), np.float32), 0.0, np.ones((1251, FRONT.bins, 2), np.float32))
     for look in LOOKS.values():
-        assert measured(silence, np.zeros((1251, FRONT.bins), complex), seen, look, FRONT, 2) is None
+        assert measured(np.zeros((1251, FRONT.bins), complex), seen, look, FRONT, 2, {}) is None
 
 
 @given(st.integers(1, 300), st.integers(1, 100))

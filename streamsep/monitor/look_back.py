@@ -35,16 +35,16 @@ class LookBack:
     texture: Mapping[str, float] = field(default_factory=dict)  # of the sound by itself; equal for every domain
 
 
-def at_once(embeddings: Floats, magnitudes: Floats, share: float, sound: Floats, rate: int) -> LookBack:
+def at_once(embeddings: Floats, magnitudes: Floats, share: float, heard: Mapping[str, float]) -> LookBack:
     """The look back at all of a sound, when no piece of it has to be forgotten.
 
     embeddings: (frames, bins, dims). magnitudes: (frames, bins). share: of the bins, (0, 1]: the loudest are looked
-    at. sound: (samples,) at `rate` Hz, what the frames are of."""
+    at. heard: the texture of the sound that the frames are of."""
     flat, loudness = embeddings.reshape(-1, embeddings.shape[-1]), magnitudes.reshape(-1)
     loud, louder = (loudest(loudness, math.ceil(part * loudness.size)) for part in (share, BROAD))
     total, count = _total(flat[louder])
     mean = (total / count).astype(np.float32) if count else None
-    return LookBack(flat[loud], loudness[loud], len(magnitudes), mean, texture(sound, rate))
+    return LookBack(flat[loud], loudness[loud], len(magnitudes), mean, heard)
 
 
 @dataclass(frozen=True)

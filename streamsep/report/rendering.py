@@ -22,6 +22,7 @@ from streamsep.monitor.calibration import PAPERS, by_name, estimate, estimates, 
 from streamsep.monitor.confidence import ALL, Measures
 from streamsep.monitor.look_back import LookBack, Moment, Watch, at_once
 from streamsep.monitor.placed import measure_look_back
+from streamsep.monitor.texture import texture
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import FrontEnd
@@ -88,10 +89,9 @@ def whole(step: Batch, sound: Sound) -> Slots:
 def streamed(engine: Engine, sound: Sound) -> Slots:
     """Through the engine hop by hop, as it is heard, with the latency taken out."""
     engine.reset()
-    hop, late = engine.front_end.hop, engine.latency.samples
-    padded = np.pad(sound, (0, late + -(len(sound) + late) % hop))
-    _, slots = hear(engine, padded, [hop] * (len(padded) // hop))
-    return slots[:, late : late + len(sound)]
+    late = engine.latency.samples
+    _, slots = hear(engine, np.pad(sound, (0, late)))
+    return slots[:, late:]
 
 
 @dataclass(frozen=True)
@@ -109,8 +109,9 @@ def of_the_whole(bank: Opened, sound: Sound) -> dict[str, Opinion]:
     """By domain, from the loudest bins of all of the sound at once, as the papers have it."""
     frames = analyse(bank.front_end, sound)
     magnitudes, share = np.abs(frames).astype(np.float32), bank.settings.monitor.loudest
+    heard = texture(sound, RATE)
     backs = {
-        domain: at_once(all_frames(graph, frames), magnitudes, share, sound, RATE)
+        domain: at_once(all_frames(graph, frames), magnitudes, share, heard)
         for domain, graph in bank.look_backs.items()
     }
     found, maps = _measured(bank, backs), bank.maps
