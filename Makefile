@@ -42,13 +42,17 @@ nightly: system $(VENV)/dev
 quality: $(VENV)/dev
 	$(BIN)/streamsep quality $(DATA)
 
-# A sound server with its tools (jack_iodelay; in a package of their own on newer systems) and PortAudio, for the tests of
+# Sound servers with their tools (jack_iodelay; in a package of their own on newer systems) and PortAudio, for the tests of
 # live sound; elsewhere than on Debian and its kin, install them by hand.
 system:
-	@command -v jackd >/dev/null && command -v jack_iodelay >/dev/null && ldconfig -p | grep -q libportaudio || \
-	 { command -v apt-get >/dev/null || { echo "install JACK and PortAudio for the tests of live sound"; exit 1; }; \
+	@command -v jackd >/dev/null && command -v jack_iodelay >/dev/null && ldconfig -p | grep -q libportaudio && \
+	 command -v pulseaudio >/dev/null && command -v pactl >/dev/null && \
+	 ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || \
+	 { command -v apt-get >/dev/null || \
+	   { echo "install JACK, PulseAudio, its plugin for ALSA, and PortAudio for the tests of live sound"; exit 1; }; \
 	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
 	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2 \
+	   pulseaudio pulseaudio-utils libasound2-plugins \
 	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1); }
 
 $(VENV)/pyvenv.cfg:

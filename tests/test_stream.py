@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamsep.audio import live
-from streamsep.audio.live import GONE_S, Stream, running
+from streamsep.audio.jack import API
+from streamsep.audio.live import GONE_JACK_S, GONE_S, Stream, running
 from streamsep.errors import DeviceGoneError
 
 GONE = "made up: the device went away or its sound server stopped"
@@ -29,27 +30,34 @@ class MadeUp(Stream):
         self.done.append("stopped")
 
 
-def made_up() -> tuple[MadeUp, SimpleNamespace]:
+def made_up(api: str = API) -> tuple[MadeUp, SimpleNamespace]:
     """A stream, and its callback, of which only the number of calls matters."""
     callback: Any = SimpleNamespace(calls=0)
-    anything: Any = None
-    return MadeUp(callback, anything, anything, 48_000, 2, 0), callback
+    device: Any = SimpleNamespace(api=api)
+    return MadeUp(callback, device, device, 48_000, 2, 0), callback
 
 
-@given(pauses=st.lists(st.floats(0.0, 1.9 * GONE_S), min_size=1, max_size=9), at=st.floats(0, 1e6))
-def test_a_device_is_gone_when_it_has_not_called_for_a_second(pauses: list[float], at: float) -> None:
+@given(
+    api=st.sampled_from([API, "ALSA"]),
+    pauses=st.lists(st.floats(0.0, 1.9 * GONE_S), min_size=1, max_size=9),
+    at=st.floats(0, 1e6),
+)
+def test_a_device_is_gone_when_it_has_not_called_for_as_long_as_none_pauses(
+    api: str, pauses: list[float], at: float
+) -> None:
+    gone_s = GONE_JACK_S if api == API else GONE_S
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(live, "time", SimpleNamespace(monotonic=lambda: at))
-        stream, callback = made_up()
+        stream, callback = made_up(api)
         stream.check()
         for pause_s in pauses:
             callback.calls += 1
             stream.check()
             at += pause_s
-            if pause_s > GONE_S:
+            if pause_s > gone_s:
                 with pytest.raises(DeviceGoneError, match=GONE):
                     stream.check()
-            elif pause_s < 0.99 * GONE_S:
+            elif pause_s < 0.99 * gone_s:
                 stream.check()
 
 

@@ -8,11 +8,14 @@ from contextlib import contextmanager
 
 from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device, portaudio
+from streamsep.audio.jack import API
 from streamsep.errors import DeviceError, DeviceGoneError
 from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
-GONE_S = 1.0  # without a callback, and two blocks: the device does not play any more, whatever it says
+# Without a callback for so long, and two blocks, the device does not play any more, whatever it says. PortAudio itself
+# pauses for two seconds after a gap where ALSA leads to a sound server (PulseAudio's and PipeWire's "default").
+GONE_S, GONE_JACK_S = 4.0, 1.0
 POLL_S = 0.02
 
 
@@ -28,7 +31,7 @@ class Stream:
         self._sd = portaudio()
         self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
         self._calls, self._called_s = -1, 0.0  # when last looked at
-        self._gone_s = GONE_S + 2 * block / rate
+        self._gone_s = (GONE_JACK_S if API in (source.api, sink.api) else GONE_S) + 2 * block / rate
         self._open(source, sink, rate, channels, block)
         callback.device_clock = lambda: float(self._stream.time)
 

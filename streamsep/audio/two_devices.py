@@ -13,7 +13,7 @@ from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
-from streamsep.audio.live import CLOSE_LIMIT_S, Stream
+from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, POLL_S, Stream
 from streamsep.errors import DeviceError
 from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
@@ -23,7 +23,6 @@ BLOCKS = (32, 64, 128, 256, 512, 1024)  # samples, from short to long
 TERM = "input ring"  # of latency
 SURVEYS = 3  # looks at how the devices call; the calmest counts, so that one hiccup is not for ever
 SURVEY_S = 0.25
-SILENT_S = 1.0  # without a call the input is gone, whatever it says
 
 
 def one_clock(source: Device, sink: Device) -> bool:
@@ -111,6 +110,9 @@ class TwoDevices(Stream):
         """The widths of the stairs of input and output, and the input's block. Raises DeviceError when one of them
         does not call."""
         seen: list[tuple[float, float, float]] = []
+        began_s = time.monotonic()
+        while not all(stairs.block for stairs in self._stairs) and time.monotonic() < began_s + GONE_S:
+            time.sleep(POLL_S)  # some begin late
         for _ in range(SURVEYS):
             self._stairs = Stairs(rate), Stairs(rate)
             time.sleep(SURVEY_S)
@@ -141,7 +143,7 @@ class TwoDevices(Stream):
     @property
     def alive(self) -> bool:
         """Whether both devices still play, as far as they say, in blocks that the ring is made for."""
-        calling = time.perf_counter() - self._called_s < SILENT_S
+        calling = time.perf_counter() - self._called_s < GONE_S
         return bool(self._stream.active and self._input.active) and calling and not self._outgrown
 
     # ------------------------------------------------------------------------------------------------ the audio side

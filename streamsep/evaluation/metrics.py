@@ -11,7 +11,9 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.abc import MetaPathFinder
 from itertools import permutations
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -210,11 +212,21 @@ def _without_torch() -> Iterator[None]:
     if "torch" in sys.modules:
         yield
         return
-    sys.modules["torch"] = None  # type: ignore[assignment]  # what Python itself means by: not to be imported
+    sys.meta_path.insert(0, _NoTorch)  # not None in sys.modules: SciPy takes that for a torch, too
     try:
         yield
     finally:
-        del sys.modules["torch"]
+        sys.meta_path.remove(_NoTorch)
+
+
+class _NoTorch(MetaPathFinder):
+    """Finds no torch, wherever it is. In place of an instance: it has no state."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """What Python asks before it looks elsewhere. Raises ModuleNotFoundError for torch."""
+        if fullname == "torch":
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)
 
 
 @contextmanager
