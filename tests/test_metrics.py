@@ -320,7 +320,7 @@ def test_the_scale_dependent_ratio_of_extremes() -> None:
 
 @pytest.mark.parametrize("figure", PACKAGES)
 def test_measuring_does_not_import_torch(figure: str) -> None:
-    """Nor does it break what would have taken torch had it been there, in a program that has imported nothing else."""
+    """Nor does it break what takes torch where it finds it, in a program that has imported nothing else."""
     code = f"import sys; from streamsep.evaluation.metrics import require; require([{figure!r}])"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)
 
