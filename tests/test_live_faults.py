@@ -17,8 +17,10 @@ import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server, set_period
 from small_bank import make_bank
+from test_priority import asked_for, heeded
 
 from streamsep.errors import AudioError
+from streamsep.priority import LONG_NS, SHORT_NS
 from streamsep.record.folder import lines_of, read
 from streamsep.replay import replay
 
@@ -275,6 +277,19 @@ def test_a_model_that_raises_in_mid_stream_is_heard_as_the_dry_sound_and_counted
     assert (summary["faults"], summary["fault"], summary["reconnections"]) == (0, None, 0)
     assert summary["latency"]["samples"] == TICKING
     assert replay(take).differs_at is None
+
+
+def test_no_thread_of_the_process_with_the_sound_gives_way(bank: list[str], tmp_path: Path) -> None:
+    with jack_server(period=PERIOD) as environment, live(environment, tmp_path, *bank) as running:
+        process = running.sound()
+        turns = {int(thread.name): asked_for(int(thread.name)) for thread in Path(f"/proc/{process}/task").iterdir()}
+        session = asked_for(running.process.pid)
+        running.stop()
+    short, long = ((os.SCHED_OTHER, 0, heeded(turn_ns)) for turn_ns in (SHORT_NS, LONG_NS))
+    others = [each for each in turns.values() if each != short]
+    assert (turns[process], session) == (short, long)
+    assert len(turns) - len(others) >= 3
+    assert len(others) <= (short != long)  # ONNX Runtime's own begins when it is imported, and sleeps for ever
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from streamsep.errors import DeviceGoneError, StreamsepError
 from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
+from streamsep.priority import come_first
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.overload import MONITOR_SLOW
@@ -90,6 +91,7 @@ class Speaker:
 def serve(plan: SoundPlan, lifeline: int) -> None:
     """The life of the process."""
     deaf_to_signals()
+    come_first()  # all threads here: whoever of them is interrupted may hold Python's lock
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     speaker = Speaker()
     asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
