@@ -150,7 +150,8 @@ def test_what_the_listener_has_chosen_holds_after_a_gap() -> None:
     world.until_started()
     plan = world.sound.plan
     assert plan.known == (MICROPHONE, HEADPHONES)
-    assert (plan.settings.domain, plan.gains_db, plan.bypass) == ("noise", {"noise": -33.0}, True)
+    assert (plan.selected, plan.gains_db, plan.bypass) == ("noise", {"noise": -33.0}, True)
+    assert plan.settings.domain == "auto"  # the monitor is there again, should it be asked
 
 
 def test_the_monitor_goes_on_from_the_domain_that_was_heard() -> None:

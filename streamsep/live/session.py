@@ -141,7 +141,7 @@ class Session:
     def ask(self, **what: Any) -> None:
         """A request of the listener, see `sound`; it holds for every process to come."""
         if "select" in what:
-            self.plan = replace(self.plan, settings=self.plan.settings.model_copy(update={"domain": what["select"]}))
+            self.plan = replace(self.plan, selected=what["select"])
         if "gain" in what:
             name, gain_db = what["gain"]
             self.plan = replace(self.plan, gains_db=self.plan.gains_db | {name: gain_db})
@@ -246,7 +246,7 @@ class Session:
         opened, last = self.opened, reports[-1] if reports else None
         return {
             **result,
-            "domain": self.plan.settings.domain,
+            "domain": self.plan.selected or self.plan.settings.domain,
             "heard": last and last["heard"],
             "rate": opened["rate"],
             "channels": opened["channels"],

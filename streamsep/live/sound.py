@@ -64,6 +64,7 @@ class SoundPlan:
     rate: int | None = None  # Hz; None: the output device's
     bypass: bool = False
     heard: str | None = None  # the domain to begin with where the monitor chooses; None: the dry sound
+    selected: str | None = None  # by the listener, since: a domain, or "auto"
     gains_db: dict[str, float] = field(default_factory=dict)  # that were changed since
     record: Path | None = None  # the folder to record into
     part: int = 1  # of the recording: one more for every process that has played
@@ -136,6 +137,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
     )
     with engine, ExitStack() as ending:
         engine.bypass(plan.bypass)
+        if plan.selected is not None:
+            asked.put({"select": plan.selected})
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
         guard = make_guard(plan.settings, engine.rate, channels)
