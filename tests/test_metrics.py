@@ -318,8 +318,16 @@ def test_the_scale_dependent_ratio_of_extremes() -> None:
         sd_sdr_db(source[:-1], source)
 
 
+def test_measuring_does_not_import_torch() -> None:
+    code = (
+        "import sys; from streamsep.evaluation.metrics import sdr_db; sdr_db([1.0, 2.0] * 600, [1.0, 1.0] * 600); "
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("figure", PACKAGES)
-def test_measuring_does_not_import_torch(figure: str) -> None:
+def test_no_package_is_imported_with_torch(figure: str) -> None:
     """Nor does it break what takes torch where it finds it, in a program that has imported nothing else."""
     code = f"import sys; from streamsep.evaluation.metrics import require; require([{figure!r}])"
     subprocess.run([sys.executable, "-c", f"{code}; assert 'torch' not in sys.modules"], check=True)

@@ -14,7 +14,7 @@ from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
 # Without a callback for so long, and two blocks, the device plays no more, whatever it says. PortAudio itself pauses
-# for two seconds after a gap where ALSA leads to a sound server (PulseAudio's and PipeWire's "default").
+# for two seconds at the start and after a gap where ALSA leads to PulseAudio.
 GONE_S, GONE_JACK_S = 4.0, 1.0
 POLL_S = 0.02
 

@@ -96,6 +96,8 @@ def serve(plan: SoundPlan, lifeline: int) -> None:
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     speaker = Speaker()
     asked: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+    if plan.selected is not None:
+        asked.put({"select": plan.selected})  # before anything that is asked from now on
     threading.Thread(target=_listen, args=(lifeline, asked), daemon=True).start()
     try:
         _play(plan, speaker, asked)
@@ -137,8 +139,6 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
     )
     with engine, ExitStack() as ending:
         engine.bypass(plan.bypass)
-        if plan.selected is not None:
-            asked.put({"select": plan.selected})
         for name, gain_db in plan.gains_db.items():
             engine.set_gain(name, gain_db)
         guard = make_guard(plan.settings, engine.rate, channels)
