@@ -89,6 +89,17 @@ def test_a_folder_with_a_recording_in_it_is_refused_and_nothing_is_written_over(
     assert (tmp_path / "other" / "holiday.jpg").read_text() == "mine"
 
 
+def test_a_recording_without_a_sample_is_none_and_its_folder_can_be_used_again(bank: Path, tmp_path: Path) -> None:
+    (tmp_path / "holiday.jpg").write_text("mine")
+    with nothing_left(), Live(tmp_path, bank, "music") as live:
+        live.recorder.note("asked", select="noise")
+    assert [path.name for path in tmp_path.iterdir()] == ["holiday.jpg"]
+    assert live.recorder.report()["status"] == "nothing was heard that could be recorded"
+    with Live(tmp_path, bank, "music") as live:
+        live.play(noise(0, 100)[:, None])
+    assert session(tmp_path)["seconds"] == 100 / 16_000
+
+
 def test_a_recording_begins_with_the_first_sample_or_not_at_all(bank: Path, tmp_path: Path) -> None:
     with Live(tmp_path / "one", bank, "music") as live:
         live.play(noise(0, 1000)[:, None])

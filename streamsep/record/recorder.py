@@ -122,7 +122,9 @@ class Recorder:
         }
 
     def close(self) -> None:
-        """Let the scribe write down what is left, wait a little for that, and give back what was shared."""
+        """Let the scribe write down what is left, wait a little for that, and give back what was shared.
+
+        A recording that no sample came to is none: where the sound could not begin, the folder is as it was found."""
         if self._complaints.closed:
             return
         self.check()
@@ -135,6 +137,10 @@ class Recorder:
             self.check()
         elif not self._over:
             self.status = "recorded" if code == 0 else "what is left is still being written"
+            if code == 0 and not (self.tape.kept or self.tape.lost):
+                self.status = "nothing was heard that could be recorded"
+                for name in FILES:
+                    (self._folder / name).unlink(missing_ok=True)
         self._over = True
         for block in self._blocks:
             block.close()
