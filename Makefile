@@ -1,6 +1,6 @@
 # make demo: hear it.  make test: everything the tests need, then the tests.  make bench: latency, load and memory, here.
 # make quality DATA=DIR: the models' figures on the lists in DIR.
-# make soak: live sound for an hour.  make nightly: the same for ten minutes, and a simulated day.
+# make soak: live sound for an hour.  make nightly: a simulated day, then the same for minutes, without a window, and under stress.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -36,8 +36,10 @@ soak: system $(VENV)/dev
 	$(BIN)/python tests/soak.py --minutes 60
 
 nightly: system $(VENV)/dev
+	$(BIN)/python tests/simulated_day.py --hours 24 --rate 16000
 	$(BIN)/python tests/soak.py --minutes 10
-	$(BIN)/python tests/simulated_day.py --hours 24
+	$(BIN)/python tests/soak.py --minutes 5 --period 64 --set latency.path=minimum-phase
+	$(BIN)/python tests/soak.py --minutes 5 --stress
 
 quality: $(VENV)/dev
 	$(BIN)/streamsep quality $(DATA)
@@ -46,13 +48,13 @@ quality: $(VENV)/dev
 # live sound; elsewhere than on Debian and its kin, install them by hand.
 system:
 	@command -v jackd >/dev/null && command -v jack_iodelay >/dev/null && ldconfig -p | grep -q libportaudio && \
-	 command -v pulseaudio >/dev/null && command -v pactl >/dev/null && \
+	 command -v sndfile-jackplay >/dev/null && command -v pulseaudio >/dev/null && command -v pactl >/dev/null && \
 	 ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || \
 	 { command -v apt-get >/dev/null || \
-	   { echo "install JACK, PulseAudio, its plugin for ALSA, and PortAudio for the tests of live sound"; exit 1; }; \
+	   { echo "install JACK, sndfile-jackplay, PulseAudio, its plugin for ALSA, and PortAudio for the tests of live sound"; exit 1; }; \
 	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
 	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2 \
-	   pulseaudio pulseaudio-utils libasound2-plugins \
+	   sndfile-tools pulseaudio pulseaudio-utils libasound2-plugins \
 	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1); }
 
 $(VENV)/pyvenv.cfg:

@@ -1,8 +1,10 @@
 """Live sound for a long time on a JACK server of its own: python tests/soak.py --minutes 60.
 
 A program that only passes the sound through, then a live session with its monitor and a switch every few seconds, in
-several turns of both if asked, so that what the machine does to anybody is told from what we do. It prints what it
-saw as JSON, and ends with an error when something drifts, grows or is left behind.
+several turns of both if asked, so that what the machine does to anybody is told from what we do. Both hear the demo's
+scene, played again and again by another client, so that the monitor has something to judge. It prints what it saw as
+JSON, and ends with an error when something drifts, grows or is left behind, or when the sound has more gaps than the
+other program's.
 """
 
 import argparse
@@ -11,12 +13,16 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+import soundfile as sf
+from scipy.signal import resample_poly
 
 TESTS = Path(__file__).parent
 sys.path[:0] = [str(TESTS), str(TESTS.parent)]
@@ -37,6 +43,10 @@ with sd.Stream(samplerate=48000, blocksize=0, device=("system", "system"), chann
     sys.stdin.read()
 """
 PASSING_S = 600.0  # of passing through in all, at most: enough to know the machine by
+RATE = 48_000
+PLAYER, INPUT = "jackplay", "PortAudio:in_0"  # what the player calls itself; where a stream hears the first channel
+# More gaps than the other program has are bearable this often:
+BEARABLE_S, BEARABLE_STRESSED_S = 600.0, 60.0
 XRUN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 
 
@@ -63,6 +73,33 @@ class Xruns:
 
     def close(self) -> None:
         self._jack.jack_client_close(self._client)
+
+
+@contextmanager
+def played(environment: dict[str, str]) -> Iterator[Callable[[], bool]]:
+    """The demo's scene, again and again. It gives a function that leads it to whoever listens, and says whether
+    somebody does."""
+    import streamsep.demo
+
+    with tempfile.TemporaryDirectory() as folder:
+        scene, rate = sf.read(Path(streamsep.demo.__file__).with_name("scene.flac"), dtype="float32", always_2d=True)
+        sf.write(f"{folder}/scene.wav", resample_poly(scene.mean(axis=1), RATE, rate), RATE)
+        with subprocess.Popen(
+            ["sndfile-jackplay", "--loop=0", f"{folder}/scene.wav"],
+            env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as player:  # fmt: skip
+
+            def lead() -> bool:
+                connected = subprocess.run(["jack_lsp", "-c", INPUT], env=environment, capture_output=True, text=True)
+                if PLAYER in connected.stdout:
+                    return True
+                ports = subprocess.run(["jack_lsp", PLAYER], env=environment, capture_output=True, text=True)
+                for port in ports.stdout.split()[:1]:
+                    subprocess.run(["jack_connect", port, INPUT], env=environment, capture_output=True)
+                return False
+
+            yield lead
+            player.kill()
 
 
 @contextmanager
@@ -122,7 +159,7 @@ def shared() -> set[str]:
     return {path.name for path in Path("/dev/shm").iterdir() if "jack" not in path.name}
 
 
-def separated(seconds: float, settings: dict[str, Any], xruns: Xruns) -> dict[str, Any]:
+def separated(seconds: float, settings: dict[str, Any], xruns: Xruns, lead: Callable[[], bool]) -> dict[str, Any]:
     """A session with a switch every few seconds, and what became of it."""
     from streamsep.config import load_settings
     from streamsep.live.session import Session
@@ -130,7 +167,12 @@ def separated(seconds: float, settings: dict[str, Any], xruns: Xruns) -> dict[st
 
     left_before, threads_before, others = shared(), threading.active_count(), set(family(os.getpid()))
     told: list[str] = []
-    session = Session(SoundPlan(load_settings(overrides=settings), source="system", sink="system"), told.append)
+    looks: list[bool] = []  # whether there was something to judge
+    session = Session(
+        SoundPlan(load_settings(overrides=settings), source="system", sink="system"),
+        told.append,
+        lambda seen: looks.append(any(raw is not None for raw in seen["raw"].values())),
+    )
     states: list[tuple[float, int, int, int]] = []
 
     def until(end_s: float, done: Callable[[], bool] = lambda: False) -> None:
@@ -141,6 +183,7 @@ def separated(seconds: float, settings: dict[str, Any], xruns: Xruns) -> dict[st
     try:
         until(time.monotonic() + 60, lambda: session.now is not None)
         assert session.opened is not None, told
+        until(time.monotonic() + 30, lead)
         until(time.monotonic() + 5)  # the monitor starts
         ledger_before, xruns_before = session.ledger, xruns.count
         domains, began_s, turn = session.opened["domains"], time.monotonic(), 0
@@ -161,8 +204,10 @@ def separated(seconds: float, settings: dict[str, Any], xruns: Xruns) -> dict[st
     warm = [state for state in states if state[0] >= min(WARM_UP_S, seconds / 3)]
     return {
         "summary": summary,
+        "seconds": seconds,
         "xruns": xruns_ours,
         "told": told,
+        "looks": (sum(looks), len(looks)),
         "latency_samples": (ledger_before.samples, ledger_after.samples),
         "resident_kb": (warm[0][1], warm[-1][1], max(state[1] for state in warm)),
         "threads": (warm[0][2], warm[-1][2]),
@@ -180,9 +225,9 @@ def faults(seen: dict[str, Any]) -> list[str]:
     """What drifted, grew or was left behind."""
     found = []
     summary = seen["summary"]
-    first, last, _ = seen["resident_kb"]
-    if last > first * (1 + GROWTH):
-        found.append(f"memory grew from {first} to {last} kB")
+    first, last, most = seen["resident_kb"]
+    if most > first * (1 + GROWTH):
+        found.append(f"memory grew from {first} to {last} kB, {most} at most")
     for what in ("latency_samples", "threads", "open_files"):
         before, after = seen[what]
         if before != after:
@@ -193,24 +238,40 @@ def faults(seen: dict[str, Any]) -> list[str]:
         found.append(
             f"faults, reconnections, switches: {[summary[k] for k in ('faults', 'reconnections', 'switches')]}"
         )
+    judged, looks = seen["looks"]
+    if judged < 0.5 * looks or not judged:
+        found.append(f"of {looks} looks of the monitor {judged} had something to judge")
     hops, due = seen["hops"]
     if abs(hops - due) > 2:
         found.append(f"{hops} hops of sound that has {due}")
     return found
 
 
+def too_many(ours: int, seconds: float, theirs: int, through_s: float, bearable_s: float) -> list[str]:
+    """What is wrong with so many gaps in so many seconds, where the program that passes through had `theirs`."""
+    allowed = theirs / through_s * seconds + seconds / bearable_s
+    if ours <= allowed:
+        return []
+    return [
+        f"{ours} xruns in {seconds:.0f} s, where {theirs} in {through_s:.0f} s of passing through allow {allowed:.1f}"
+    ]
+
+
 def soak(seconds: float, through_s: float, period: int, settings: dict[str, Any], turns: int) -> dict[str, Any]:
     """So many turns of passing through and separating, each of so many seconds."""
     result: dict[str, Any] = {"pass_through_xruns": [], "separating": []}
-    with jack_server(period=period) as environment:
+    with jack_server(RATE, period) as environment:
         os.environ.update(environment)
         xruns = Xruns(environment["JACK_DEFAULT_SERVER"])
-        for _ in range(turns):
-            with passed_through(environment):
-                before = xruns.count
-                time.sleep(through_s)
-                result["pass_through_xruns"].append(xruns.count - before)
-            result["separating"].append(separated(seconds, settings, xruns))
+        with played(environment) as lead:
+            for _ in range(turns):
+                with passed_through(environment):
+                    while not lead():
+                        time.sleep(0.05)
+                    before = xruns.count
+                    time.sleep(through_s)
+                    result["pass_through_xruns"].append(xruns.count - before)
+                result["separating"].append(separated(seconds, settings, xruns, lead))
         xruns.close()
     return result
 
@@ -234,7 +295,9 @@ def main() -> None:
         seen = soak(each_s, through_s, options.period, settings, options.turns)
     print(json.dumps(seen))
     found = [fault for turn in seen["separating"] for fault in faults(turn)]
-    for turn in seen["separating"]:
+    bearable_s = BEARABLE_STRESSED_S if options.stress else BEARABLE_S
+    for theirs, turn in zip(seen["pass_through_xruns"], seen["separating"], strict=True):
+        found += too_many(turn["xruns"], turn["seconds"], theirs, through_s, bearable_s)
         times = turn["summary"]["callback"]
         if times["p999_ms"] > times["period_ms"] / 2:
             found.append(f"99.9 % of the callbacks took up to {times['p999_ms']} of {times['period_ms']} ms")

@@ -261,6 +261,7 @@ def test_when_the_sound_ends_in_any_way_the_scribe_writes_down_what_is_left_and_
 
 def test_what_is_noted_waits_for_nobody(bank: Path, tmp_path: Path) -> None:
     with Live(tmp_path, bank, "music") as live:
+        live.play(noise(0, 100)[:, None])
         wait(lambda: (tmp_path / "events.jsonl").exists())
         os.kill(live.recorder._scribe.pid, signal.SIGSTOP)
         try:

@@ -5,7 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from calibrated import make_calibrated_bank, promising
+from soak import too_many
 
 
 def test_a_minute_of_switching_leaves_everything_as_it_was(tmp_path: Path) -> None:
@@ -25,3 +27,10 @@ def test_a_minute_of_switching_leaves_everything_as_it_was(tmp_path: Path) -> No
     assert found == []
     assert summary["switches"] >= 10
     assert summary["decisions"] > 20
+
+
+@pytest.mark.parametrize(("ours", "bearable"), [(0, True), (24, True), (25, False), (1000, False)])
+def test_more_gaps_than_another_program_had_in_its_time_are_too_many(ours: int, bearable: bool) -> None:
+    found = too_many(ours, seconds=1200.0, theirs=11, through_s=600.0, bearable_s=600.0)
+    assert bool(found) is not bearable
+    assert bearable or str(ours) in found[0]
