@@ -12,7 +12,10 @@ from streamsep.live.meter import FLOOR_DB, RELIEF, Meter
 from streamsep.realtime.overload import HIGHEST
 
 SOURCES = {"noise": ("speech", "noise"), "speech": ("talker-1", "talker-2")}
-OPENED = {"input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": list(SOURCES)}
+OPENED = {
+    "input": "a microphone", "output": "headphones", "rate": 48_000, "channels": 2, "domains": list(SOURCES),
+    "watched": True,
+}  # fmt: skip
 NOW: dict[str, Any] = {
     "seconds": 83.2, "levels_db": [-18.2, -2.0], "sources_db": {"speech": -20.1, "noise": None}, "domain": "noise",
     "dry": False, "bypassed": False, "locked": None, "load": 0.12, "worst_load": 0.41, "gaps": 0,
@@ -20,14 +23,14 @@ NOW: dict[str, Any] = {
 }  # fmt: skip
 
 
-def meter(watched: bool = True) -> Meter:
-    return Meter(Desk(list(SOURCES), SOURCES, {"noise": -18}, 12.0), OPENED | {"watched": watched}, "12.3 ms")
+def meter() -> Meter:
+    return Meter(Desk(list(SOURCES), SOURCES, {"noise": -18}, 12.0))
 
 
-def drawn(at: Meter, now: dict[str, Any] | None, status: str = "", width: int = 100) -> str:
+def drawn(at: Meter, now: dict[str, Any] | None, status: str = "", width: int = 100, **facts: Any) -> str:
     console = Console(width=width, record=True, file=None, quiet=False, force_terminal=False)
     with console.capture() as capture:
-        console.print(at.draw(now, status))
+        console.print(at.draw(OPENED | facts, 12.34, now, status))
     return capture.get()
 
 
@@ -36,8 +39,8 @@ def test_everything_is_there() -> None:
     at.estimates_db = {"noise": 5.12, "speech": None}
     text = drawn(at, NOW, "the monitor is running")
     for what in (
-        "a microphone → headphones", "48000 Hz", "12.3 ms", "-18.2 dB", "-2.0 dB", "▸ +0 dB", "-18 dB", "silent",
-        "1 noise +5.1 dB", "2 speech", "auto", "load  12 % (worst 41 %)", "gaps 0", "switches 3", "1:23",
+        "a microphone → headphones", "48000 Hz · 2 ch", "latency 12.3 ms", "-18.2 dB", "-2.0 dB", "▸ +0 dB", "-18 dB",
+        "silent", "1 noise +5.1 dB", "2 speech", "auto", "load  12 % (worst 41 %)", "gaps 0", "switches 3", "1:23",
         "the monitor is running", "q quit",
     ):  # fmt: skip
         assert what in text, what
@@ -56,6 +59,21 @@ def test_everything_is_there() -> None:
 def test_what_is_not_as_usual_is_said(changes: dict[str, Any], said: str) -> None:
     assert said not in drawn(meter(), NOW)
     assert said in drawn(meter(), NOW | changes)
+
+
+def test_in_a_narrow_terminal_the_longest_names_hide_nothing_else() -> None:
+    names = {"input": "HDA Intel PCH: ALC3246 Analog (hw:0,0)", "output": "USB Audio Device: Headset (hw:1,0)"}
+    worst = NOW | {"load": 1.5, "worst_load": 2.5, "gaps": 123, "switches": 56, "seconds": 86_399, "overload": 2}
+    text = drawn(meter(), worst, "x" * 80, 80, **names)
+    for what in ("48000 Hz · 2 ch · HDA Intel", "latency 12.3 ms", "gaps 123", "switches 56", "1439:59", RELIEF[2]):
+        assert what in text, what
+    assert max(map(len, text.splitlines())) == 80
+
+
+def test_the_facts_are_those_of_the_moment() -> None:
+    at = meter()
+    assert "48000 Hz · 2 ch · a microphone" in drawn(at, NOW)
+    assert "44100 Hz · 1 ch · another" in drawn(at, NOW, rate=44_100, channels=1, input="another")
 
 
 def test_without_sound_it_says_so() -> None:

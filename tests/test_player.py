@@ -23,6 +23,7 @@ class Played:
         self.guard = SimpleNamespace(**{"howls": 0, "tone_hz": 0.0, **guard})
         self.said: list[dict[str, Any]] = []
         self.told: list[str] = []
+        self.changes: list[dict[str, Any] | None] = []  # of the wires, by the round
         self.kept: list[tuple[str, dict[str, Any]]] = []
         self.stream = SimpleNamespace(check=lambda: None)
         recorder = SimpleNamespace(
@@ -37,7 +38,8 @@ class Played:
             requests.put(request)
         speaker: Any = SimpleNamespace(say=lambda **what: self.said.append(what))
         stream: Any = self.stream
-        return self.player.run(stream, speaker, self.told.append, requests)
+        wires: Any = SimpleNamespace(changed=lambda: self.changes.pop(0) if self.changes else None)
+        return self.player.run(stream, speaker, self.told.append, requests, wires)
 
 
 @pytest.fixture
@@ -73,6 +75,14 @@ def test_a_howl_is_said_once_to_whoever_is_told(played: Played, hz: float, where
     played.stream.check = lambda: None
     played.run()
     assert len(played.told) == 2
+
+
+def test_that_the_wires_have_changed_is_said_once(played: Played) -> None:
+    played.changes += [None, {"block": 512}]
+    for _ in range(3):
+        played.stream.check = lambda: None
+        played.run()
+    assert [what for what in played.said if "now" not in what] == [{"changed": {"block": 512}}]
 
 
 def test_what_cannot_be_done_is_said_and_the_sound_goes_on(played: Played) -> None:

@@ -35,7 +35,7 @@ def report(seconds: float = 1.0, calls: int = 10, **more: Any) -> dict[str, Any]
         "seconds": seconds, "callbacks": calls, "faults": 0, "howls": 0, "underruns": causes, "overruns": causes,
         "times": times.told(), "worst_load": 0.5, "overload": 0, "fault": None, "heard": "noise",
         "counters": asdict(Counters(hops=5, switches=2)), "monitor": None,
-        "recording": None,
+        "recording": None, "block": 512,
         "device_terms": {"input device": 48, "JACK's loop": 100, "output device": 120},
     } | more  # fmt: skip
 
@@ -139,6 +139,22 @@ def test_a_sound_that_was_lost_is_begun_again_later_and_later_and_the_user_is_to
     assert world.session.now == NOW
 
 
+def test_that_the_sound_is_later_than_before_is_said_and_shown() -> None:
+    world = World().open()
+    assert world.session.ledger.ms == 11.5
+    world.step(0.05, {"changed": {"block": 1024, "device_terms": {"input device": 1024, "output device": 2048}}})
+    assert world.told == ["the device hands over 1024 samples at a time now; its latency is 72.0 ms, it was 11.5"]
+    assert (world.session.opened or {})["block"] == 1024
+    assert world.session.ledger.samples == 384 + 3072
+    world.step(0.05, {"gone": "the device went away", "report": report()})
+    assert world.session.ledger.ms == 72.0
+    world.until_started()
+    slower = {"rate": 44_100, "latency": {"samples": 353, "terms": {"gathering a hop": 176.4, "window": 176.4}}}
+    world.step(0.05, {"opened": OPENED | slower}, {"now": NOW})
+    assert world.told[-1] == "a microphone → headphones: the sound is back; its latency is 11.8 ms, it was 72.0"
+    assert OPENED["block"] == 128  # what a process has said is not written over
+
+
 def test_what_the_listener_has_chosen_holds_after_a_gap() -> None:
     world = World().open()
     world.session.ask(select="noise")
@@ -181,6 +197,7 @@ def test_stopping_fades_and_ends_with_everything_that_was_counted_by_every_proce
     assert summary["callback"]["period_ms"] == 100.0
     assert summary["callback"]["max_ms"] == 1.0
     assert summary["latency"]["samples"] == 384 + 48 + 120 + 100  # as the wires were in the end
+    assert summary["block"] == 512
     assert next(iter(summary["latency"]["terms"])) == "input device"
     assert sum(summary["latency"]["terms"].values()) == summary["latency"]["samples"]
     assert [look["reason"] for look in world.looks] == ["x", "y"]

@@ -75,6 +75,7 @@ class Callback:
         self.first_fault: Exception | None = None
         self.calls = 0
         self.frames = 0
+        self.block = 0  # of the last callback: its frames
         self.times = Times()
         self.load = 0.0  # of the last callback: time used over the time it has
         self.worst_load = 0.0
@@ -119,6 +120,7 @@ class Callback:
             self._engine.relieve(self.overload.level)
         self.calls += 1
         self.frames += frames
+        self.block = frames
 
     @audio_thread
     def _lateness(self, late_s: float, began_s: float) -> float:

@@ -111,7 +111,7 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
     settings = session.plan.settings
     desk = Desk(opened["domains"], opened["sources"], settings.gains_db, settings.live.most_gain_db)
     end_s = None if seconds is None else time.monotonic() + seconds
-    with keyboard() as keys, screen.drawn(Meter(desk, opened, f"{ledger.ms:.1f} ms"), keys is not None):
+    with keyboard() as keys, screen.drawn(Meter(desk), keys is not None):
         while not session.finished:
             now_s = time.monotonic()
             session.step(now_s)
@@ -124,7 +124,7 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
                     now = session.now
                     if request := desk.press(key, now["domain"], now["bypassed"], now["locked"]):
                         session.ask(**request)
-            screen.draw(session.now, now_s)
+            screen.draw(session, now_s)
             time.sleep(STEP_S)
 
 
@@ -158,13 +158,15 @@ class Screen:
             yield
         self._live = None
 
-    def draw(self, now: dict[str, Any] | None, now_s: float) -> None:
-        """The newest figures, not too often."""
+    def draw(self, session: "Session", now_s: float) -> None:
+        """The newest facts and figures, not too often."""
         if self._live is None or self._meter is None or now_s - self._drawn_s < DRAWN_EVERY_S:
             return
+        assert session.opened is not None  # before there is a meter
         self._drawn_s = now_s
         status = self._status if now_s - self._status_s < STATUS_S else ""
-        self._live.update(self._meter.draw(now, status, self._keys), refresh=True)
+        drawn = self._meter.draw(session.opened, session.ledger.ms, session.now, status, self._keys)
+        self._live.update(drawn, refresh=True)
 
 
 @contextmanager

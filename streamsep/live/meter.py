@@ -18,23 +18,28 @@ RELIEF = ("", "fades cut short", "monitor slowed down", "models off: dry sound")
 class Meter:
     """Draws the newest figures; what falls back falls slowly enough to be seen."""
 
-    def __init__(self, desk: Desk, opened: Mapping[str, Any], latency: str) -> None:
-        """opened: facts, see `sound`. latency: in words."""
+    def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.estimates_db: Mapping[str, float | None] = {}  # by domain: the newest look's, smoothed
-        self._opened, self._latency = opened, latency
         self._held: dict[str, float] = {}
 
-    def draw(self, now: Mapping[str, Any] | None, status: str = "", keys: bool = True) -> RenderableType:
-        """The whole meter. now: figures, see `sound`; None: there is no sound at the moment."""
-        opened = self._opened
-        names = f"{opened['input']} → {opened['output']}"
-        head = Text(
-            f"{names} · {opened['rate']} Hz · {opened['channels']} ch · {self._latency}", style="dim", no_wrap=True
-        )
+    def draw(
+        self,
+        opened: Mapping[str, Any],
+        latency_ms: float,
+        now: Mapping[str, Any] | None,
+        status: str = "",
+        keys: bool = True,
+    ) -> RenderableType:
+        """The whole meter. opened: facts, now: figures, see `sound`; None: there is no sound at the moment."""
+        facts = f"{opened['rate']} Hz · {opened['channels']} ch · {opened['input']} → {opened['output']}"
+        head = Text(facts, style="dim", no_wrap=True, overflow="ellipsis")  # names may be as long as they like
         if now is None:
             return Group(head, Text("no sound: waiting for the device", style="bold red"), Text(status, style="red"))
-        lines: list[RenderableType] = [head, self._levels(now), self._domains(now), self._health(now)]
+        lines: list[RenderableType] = [head, self._levels(now), self._domains(opened, now)]
+        lines.append(self._health(now, latency_ms))
+        if relief := RELIEF[now["overload"]]:
+            lines.append(Text(f"overloaded: {relief}", style="bold red", no_wrap=True))
         if status:
             lines.append(Text(status, style="yellow", no_wrap=True))
         if keys:
@@ -66,11 +71,11 @@ class Meter:
         number = "  silent" if held <= FLOOR_DB else f"{held:6.1f} dB"
         return text.append(f" {number}", style="default")
 
-    def _domains(self, now: Mapping[str, Any]) -> Text:
+    def _domains(self, opened: Mapping[str, Any], now: Mapping[str, Any]) -> Text:
         """Every domain, with what its model promises; the one that is heard stands out."""
         text = Text(no_wrap=True)
         dry = now["dry"]
-        for number, domain in enumerate(self._opened["domains"], 1):
+        for number, domain in enumerate(opened["domains"], 1):
             heard = domain == now["domain"] and not dry
             text.append(f"{number} {domain}", style="bold reverse" if heard else "")
             promised = self.estimates_db.get(domain)
@@ -82,18 +87,16 @@ class Meter:
             text.append("dry: no model is confident" if now["locked"] is None else "dry", style="bold yellow")
         elif now["locked"] is not None:
             text.append("locked", style="bold cyan")
-        elif self._opened["watched"]:
+        elif opened["watched"]:
             text.append("auto", style="bold cyan")
         return text
 
-    def _health(self, now: Mapping[str, Any]) -> Text:
-        """Load, gaps, switches, time."""
+    def _health(self, now: Mapping[str, Any], latency_ms: float) -> Text:
+        """Latency, load, gaps, switches, time."""
         load, worst = 100 * now["load"], 100 * now["worst_load"]
-        text = Text(no_wrap=True)
+        text = Text(f"latency {latency_ms:.1f} ms   ", no_wrap=True)
         text.append(f"load {load:3.0f} % (worst {worst:.0f} %)", style="red" if load > 80 else "")
         text.append(f"   gaps {now['gaps']}", style="red" if now["gaps"] else "")
         minutes, seconds = divmod(int(now["seconds"]), 60)
         text.append(f"   switches {now['switches']}   {minutes}:{seconds:02d}")
-        if relief := RELIEF[now["overload"]]:
-            text.append(f"   overloaded: {relief}", style="bold red")
         return text

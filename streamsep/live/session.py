@@ -111,7 +111,6 @@ class Session:
         self._tell, self._look, self._start = tell, look, start
         self._sound: Sound | None = None
         self._reports: list[dict[str, Any]] = []
-        self._device_terms: dict[str, float] = {}
         self._playing = self._stopping = False
         self._failures = 0
         self._next_s = self._started_s = self._heard_s = 0.0
@@ -171,16 +170,19 @@ class Session:
         elif "say" in answer:
             self._tell(answer["say"])
         elif "opened" in answer:
-            if self.opened is not None:
-                self.reconnections += 1
-                self._tell(f"{answer['opened']['input']} → {answer['opened']['output']}: the sound is back")
-            self.opened, self._playing = answer["opened"], True
-            self._device_terms = self.opened["device_terms"]
-            source, sink = (Device(**facts) for facts in self.opened["devices"])
+            self._open(answer["opened"])
+            self._playing = True
+            source, sink = (Device(**facts) for facts in answer["opened"]["devices"])
             self.plan = replace(self.plan, known=(source, sink), part=self.plan.part + 1)
+        elif "changed" in answer:
+            assert self.opened is not None
+            before_ms, self.opened = self.ledger.ms, self.opened | answer["changed"]
+            block = self.opened["block"]
+            self._tell(f"the device hands over {block} samples at a time now{self._than(before_ms)}")
         elif "end" in answer:
+            assert self.opened is not None
             self._reports.append(answer["end"])
-            self._device_terms = answer["end"]["device_terms"]
+            self.opened = self.opened | {fact: answer["end"][fact] for fact in ("block", "device_terms")}
             self.close()
             self.finished = True
         elif "gone" in answer:
@@ -191,6 +193,20 @@ class Session:
             raise DeviceError(answer["error"])
         else:
             self._lose(answer["error"], now_s)
+
+    def _open(self, opened: dict[str, Any]) -> None:
+        """A process plays: the first one, or another after a gap, which is said, and if it is later than before."""
+        if self.opened is None:
+            self.opened = opened
+            return
+        before_ms, self.opened = self.ledger.ms, opened
+        self.reconnections += 1
+        self._tell(f"{opened['input']} → {opened['output']}: the sound is back{self._than(before_ms)}")
+
+    def _than(self, before_ms: float) -> str:
+        """What there is to say of the latency, when it is another than before."""
+        now, before = f"{self.ledger.ms:.1f} ms", f"{before_ms:.1f}"
+        return "" if now == f"{before} ms" else f"; its latency is {now}, it was {before}"
 
     def _note(self, now: dict[str, Any]) -> None:
         """What will be heard first by the process after this one."""
@@ -223,7 +239,7 @@ class Session:
         said = self.opened["latency"]
         typical = said.get("filter_ms")
         engine = Ledger(self.opened["rate"], said["terms"], (typical["mean"], typical["p95"]) if typical else None)
-        return whole_way(engine, self._device_terms)
+        return whole_way(engine, self.opened["device_terms"])
 
     def summary(self) -> dict[str, Any]:
         """Everything counted by every process so far, ready for JSON. Raises DeviceError when none has played."""

@@ -5,7 +5,8 @@ ended. So this one gives up whenever its device does, and the session starts ano
 
 It is asked: {"select": domain}, {"gain": [name, dB]}, {"bypass": bool}, {"stop": true}.
 It answers: {"error": text} and ends, or {"opened": facts}, then {"now": figures} again and again, {"look":
-evaluation} and {"say": text} in between, and at last {"end": report}, or {"gone": text, "report": report}.
+evaluation}, {"say": text} and {"changed": facts} in between, and at last {"end": report}, or {"gone": text,
+"report": report}.
 """
 
 import json
@@ -25,13 +26,13 @@ import streamsep
 from streamsep.assembly import Tell, build, fitting_bank, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
-from streamsep.audio.device_latency import device_terms, samples_a_call
 from streamsep.audio.devices import Device
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
 from streamsep.config import Settings
 from streamsep.errors import DeviceGoneError, StreamsepError
+from streamsep.live.wires import Wires
 from streamsep.models.bank import Bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.guardian import Guardian
@@ -144,21 +145,19 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         guard = make_guard(plan.settings, engine.rate, channels)
         callback = Callback(engine, guard)
         stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
-
-        def on_the_way() -> dict[str, float]:
-            return device_terms(microphone, ears, engine.rate, stream.block, stream.latency_ms) | stream.terms
-
-        used = {"input": microphone.name, "output": ears.name, "api": ears.api, "device_terms": on_the_way()}
-        recorder = _record(plan, engine, bank, used, speaker)
+        wires = Wires(microphone, ears, engine.rate, stream, callback)
+        told = wires.told()
+        names = {"input": microphone.name, "output": ears.name, "api": ears.api}
+        recorder = _record(plan, engine, bank, names | told, speaker)
         if recorder is not None:
             callback.tape = ending.enter_context(recorder).tape
         speaker.say(
             opened={
-                **used,
+                **names,
+                **told,
                 "devices": [asdict(microphone), asdict(ears)],
                 "rate": engine.rate,
                 "channels": channels,
-                "block": samples_a_call(microphone, ears, stream.block),
                 "domains": list(engine.domains),
                 "sources": {name: list(slots) for name, slots in engine.slots.items()},
                 "latency": engine.latency.told(),
@@ -168,14 +167,14 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         player = Player(engine, callback, guardian, recorder, guard, plan.bypass)
         with collector_frozen():
             stream.start()
-            gone = player.run(stream, speaker, tell, asked)
+            gone = player.run(stream, speaker, tell, asked, wires)
             if gone is None:
-                terms = on_the_way()  # as the wires are in the end
+                told = wires.told()  # as they are in the end
                 stream.stop()
         ending.close()
         report = player.report()
     if gone is None:
-        speaker.say(end=report | {"device_terms": terms})
+        speaker.say(end=report | told)
     else:
         speaker.say(gone=gone, report=report)
 
@@ -226,7 +225,7 @@ class Player:
         self._gaps: dict[str, Any] = {}  # by cause, as the recorder knows them
 
     def run(
-        self, stream: Stream, speaker: Speaker, tell: Tell, asked: "queue.SimpleQueue[dict[str, Any]]"
+        self, stream: Stream, speaker: Speaker, tell: Tell, asked: "queue.SimpleQueue[dict[str, Any]]", wires: Wires
     ) -> str | None:
         """Until somebody asks to stop: None; or the device goes away: what became of it. tell: called with a sentence
         for the user."""
@@ -245,6 +244,8 @@ class Player:
             self._relieve_monitor()
             self._warn_of_howling(tell)
             self._check_recorder()
+            if changed := wires.changed():
+                speaker.say(changed=changed)
             speaker.say(now=self.now())
             time.sleep(TOLD_EVERY_S)
 
