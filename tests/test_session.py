@@ -11,7 +11,7 @@ from streamsep.audio.devices import Device
 from streamsep.audio.tallies import Times
 from streamsep.config import load_settings
 from streamsep.errors import StreamsepError
-from streamsep.live.session import HANG_S, START_LIMIT_S, Session
+from streamsep.live.session import HANG_S, START_LIMIT_S, STOP_LIMIT_S, Session
 from streamsep.live.sound import SoundPlan
 from streamsep.realtime.counters import Counters
 
@@ -223,3 +223,32 @@ def test_a_session_that_is_stopped_ends_whatever_has_become_of_the_sound(case: s
     world.step()
     assert world.session.finished
     assert world.session.summary()["rate"] == 48_000
+
+
+@given(
+    case=st.sampled_from(["opening", "opening again", "playing"]),
+    before_s=st.floats(0, 5),
+    steps=st.lists(st.tuples(st.floats(0.01, 2), st.booleans()), min_size=1, max_size=60),
+)
+def test_a_session_that_is_stopped_ends_in_time_though_the_process_hangs_or_only_talks(
+    case: str, before_s: float, steps: list[tuple[float, bool]]
+) -> None:
+    world = World()
+    if case == "opening":
+        world.step()
+    else:
+        world.open()
+    if case == "opening again":
+        world.step(0.05, {"gone": "the device went away", "report": report()})
+        world.until_started()
+    world.step(before_s)
+    stopped_s: float | None = None
+    for seconds, talks in [*steps, (2 * STOP_LIMIT_S, False)]:
+        world.session.stop()  # over and over, as the command does
+        world.step(seconds, *([{"say": "still here"}] if talks else []))
+        stopped_s = world.now_s if stopped_s is None else stopped_s
+        assert world.session.finished == (world.now_s - stopped_s > STOP_LIMIT_S) == world.sound.killed
+        if world.session.finished:
+            assert "did not end and was killed" in world.told[-1]
+            return
+    raise AssertionError

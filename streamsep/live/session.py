@@ -24,7 +24,7 @@ from streamsep.realtime.ledger import Ledger
 
 HANG_S = 10.0  # without a word from the process with the sound
 START_LIMIT_S = 60.0  # to open the models and the device
-STOP_LIMIT_S = 6.0  # to fade out and to close the device
+STOP_LIMIT_S = 10.0  # to fade out, to close the device and to write down the last of a recording
 SUMS = ("seconds", "callbacks", "faults", "howls")
 CAUSES = ("underruns", "overruns")
 
@@ -112,6 +112,7 @@ class Session:
         self._sound: Sound | None = None
         self._reports: list[dict[str, Any]] = []
         self._playing = self._stopping = False
+        self._stopping_s: float | None = None  # since when, by the clock of `step`
         self._failures = 0
         self._next_s = self._started_s = self._heard_s = 0.0
 
@@ -119,6 +120,8 @@ class Session:
         """Hear what the process with the sound says, and see that there is one. now_s: a clock that only goes on.
 
         Raises StreamsepError when the first of them could not begin."""
+        if self._stopping and self._stopping_s is None:
+            self._stopping_s = now_s
         if self._sound is None:
             if self._stopping:
                 self.finished = True
@@ -134,6 +137,10 @@ class Session:
                 return
         if (cause := self._sound.ended()) is not None:
             self._lose(f"the process with the sound ended: {cause}", now_s)
+        elif self._stopping_s is not None and now_s - self._stopping_s > STOP_LIMIT_S:
+            self._tell("the process with the sound did not end and was killed: what it counted is lost")
+            self.close()
+            self.finished = True
         elif now_s - self._heard_s > (HANG_S if self._playing else START_LIMIT_S):
             self._lose("the process with the sound gave no sign of life and was ended", now_s)
 
@@ -150,7 +157,7 @@ class Session:
             self._sound.ask(**what)
 
     def stop(self) -> None:
-        """Fade out and end; `finished` tells when that is done."""
+        """Fade out and end; `finished` tells when that is done, STOP_LIMIT_S after the next step at the latest."""
         self._stopping = True
         if self._sound is not None:
             self._sound.ask(stop=True)
