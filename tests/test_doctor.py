@@ -15,6 +15,7 @@ from streamsep.audio.devices import Device
 from streamsep.doctor import findings, machine, sound_findings
 from streamsep.doctor.callbacks import Callbacks, Watched
 from streamsep.doctor.examine import BLOCKS, try_blocks
+from streamsep.errors import DeviceError, DeviceGoneError
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
 CARD = Device(0, "Card", "ALSA", 2, 2, 48_000, True, True)
@@ -223,18 +224,32 @@ def test_a_doctor_neither_plays_nor_listens(blocks, microphone):
     assert all(not np.allclose(block, microphone) for block in engine.given if len(block) > 9)
 
 
-@given(safe_from=st.sampled_from([*BLOCKS, None]))
-def test_blocks_are_tried_from_short_to_long_until_one_is_safe(safe_from):
+@given(safe_from=st.sampled_from([*BLOCKS, None]), taken_from=st.sampled_from([0, 128, 10**6]))
+def test_blocks_are_tried_from_short_to_long_until_one_is_taken_and_safe(safe_from, taken_from):
+    told = []
+
     def seen(block):
+        if block < taken_from:
+            raise DeviceError(f"block {block}: refused")
         began = np.arange(9) * block / 48_000
         fine = safe_from is not None and block >= safe_from
         return Callbacks(began, began, np.full(9, block / 48_000), 0 if fine else 1)
 
-    tried = dict(try_blocks(seen, CARD, lambda remark: None))
-    assert list(tried) == [block for block in BLOCKS if safe_from is None or block <= safe_from]
-    assert [block for block, safe in tried.items() if safe] == ([] if safe_from is None else [safe_from])
+    tried = dict(try_blocks(seen, CARD, told.append))
+    first = next((block for block in BLOCKS if block >= max(safe_from or 10**6, taken_from)), None)
+    assert list(tried) == [block for block in BLOCKS if first is None or block <= first]
+    assert [block for block, safe in tried.items() if safe] == ([] if first is None else [first])
+    assert [f"block {block}: refused" in told for block in tried] == [block < taken_from for block in tried]
     finding = sound_findings.smallest(tried)
-    assert finding.found.startswith("callbacks were late" if safe_from is None else f"{safe_from} samples")
+    assert finding.found.startswith("callbacks were late" if first is None else f"{first} samples")
+
+
+def test_a_device_that_goes_away_meanwhile_ends_the_search():
+    def seen(block):
+        raise DeviceGoneError("it went away")
+
+    with pytest.raises(DeviceGoneError):
+        dict(try_blocks(seen, CARD, lambda remark: None))
 
 
 # ---------------------------------------------------------------------------------------------------- the command

@@ -14,7 +14,7 @@ from streamsep.config import Settings
 from streamsep.doctor import findings, machine, sound_findings
 from streamsep.doctor.callbacks import Callbacks, watch
 from streamsep.doctor.findings import Finding
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, DeviceGoneError
 
 TRIED_SHARE = 0.6  # of the time that one measurement takes, for each of them
 STAT = Path("/proc/stat")
@@ -109,11 +109,23 @@ def try_blocks(
     seen: Callable[[int], Callbacks], sink: Device, tell: Callable[[str], object]
 ) -> Iterator[tuple[int, bool]]:
     """Blocks, from short to long, up to the first that is safe. With JACK the blocks are the server's: its period is
-    changed for each and set back in the end, if nobody else uses it; otherwise only its own period is tried."""
+    changed for each and set back in the end, if nobody else uses it; otherwise only its own period is tried.
+
+    A block that a device refuses is not safe, and said. Raises DeviceGoneError."""
+
+    def is_safe(block: int) -> bool:
+        try:
+            return seen(block).safe
+        except DeviceGoneError:
+            raise
+        except DeviceError as error:
+            tell(str(error))
+            return False
+
     if sink.api != API:
         for block in BLOCKS:
             tell(f"Blocks of {block} samples.")
-            safe = seen(block).safe
+            safe = is_safe(block)
             yield block, safe
             if safe:
                 return
@@ -126,7 +138,7 @@ def try_blocks(
             for period in BLOCKS if alone else (own,):
                 if not alone or server.set_period(period):
                     tell(f"Periods of {period} samples.")
-                    safe = seen(0).safe
+                    safe = is_safe(0)
                     yield period, safe
                     if safe:
                         return

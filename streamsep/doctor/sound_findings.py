@@ -86,11 +86,11 @@ def regularity(what: str, seen: Callbacks) -> Finding:
 
 
 def smallest(tried: dict[int, bool]) -> Finding:
-    """tried: whether blocks of so many samples were free of gaps, from short to long."""
+    """tried: whether blocks of so many samples were taken and free of gaps, from short to long."""
     safe = [block for block, fine in tried.items() if fine]
     gappy = ", ".join(str(block) for block, fine in tried.items() if not fine)
     if safe:
-        rest = f"; callbacks were late with {gappy}" if gappy else ""
+        rest = f"; callbacks were late, or the device refused, with {gappy}" if gappy else ""
         return Finding("smallest safe block", "good", f"{min(safe)} samples{rest}")
-    found = f"callbacks were late with every one that was tried: {gappy}"
+    found = f"callbacks were late, or the device refused, with every one that was tried: {gappy}"
     return Finding("smallest safe block", "bad", found, "mend what is above first")
