@@ -1,5 +1,6 @@
 """The examination, part by part, in an order in which nothing disturbs what comes after it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from streamsep.config import Settings
 from streamsep.doctor import findings, machine, sound_findings
 from streamsep.doctor.callbacks import Callbacks, watch
 from streamsep.doctor.findings import Finding
+from streamsep.doctor.sound_findings import Server
 from streamsep.errors import DeviceError, DeviceGoneError
 
 TRIED_SHARE = 0.6  # of the time that one measurement takes, for each of them
@@ -71,24 +73,20 @@ def examine(patient: Patient, seconds: float, tell: Callable[[str], object]) -> 
     before = machine.read(STAT)
     try:
         tell(f"Callbacks of {ears.name} without a model, {seconds:g} s.")
-        add(report, "no model", seen(None, patient.block, seconds))
+        report.callbacks["no model"] = seen(None, patient.block, seconds)
         with build(patient.settings, rate, channels, bank=bank)[0] as engine:
             tell(f"Callbacks with the bank, {seconds:g} s.")
-            add(report, "the bank", seen(engine, patient.block, seconds))
+            report.callbacks["the bank"] = seen(engine, patient.block, seconds)
             if before is not None and (after := machine.read(STAT)) and (stolen := findings.stolen(before, after)):
                 report.findings.append(stolen)
             report.blocks |= try_blocks(lambda block: seen(engine, block, TRIED_SHARE * seconds), ears, tell)
     except DeviceError as error:
         report.findings.append(Finding("callbacks", "bad", str(error), "streamsep devices   # and choose others"))
-    else:
-        report.findings.append(sound_findings.smallest(report.blocks))
+    server: Server | None = None if ears.api != API else "PipeWire" if machine.pipewire_runs() else "JACK"
+    smallest = sound_findings.smallest(report.blocks, server)
+    report.findings += [sound_findings.regularity(*each, smallest.mend) for each in report.callbacks.items()]
+    report.findings += [smallest] if report.blocks else []
     return report
-
-
-def add(report: Report, what: str, seen: Callbacks) -> None:
-    """A measurement, and what is to be thought of it."""
-    report.callbacks[what] = seen
-    report.findings.append(sound_findings.regularity(what, seen))
 
 
 def sound_system() -> list[Finding]:
@@ -101,6 +99,8 @@ def sound_system() -> list[Finding]:
     with jack() as server:
         if server is not None:
             heard.append(sound_findings.jack_server(server.period, server.rate, server.realtime))
+        elif shutil.which("jackd") and not machine.pipewire_runs():
+            heard.append(sound_findings.no_jack_server())
     heard.append(sound_findings.pipewire(machine.pipewire_settings(), machine.pipewire_runs(), API in apis))
     return [finding for finding in heard if finding is not None]
 

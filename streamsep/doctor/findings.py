@@ -11,8 +11,10 @@ State = Literal["good", "fair", "bad", "unknown"]
 HIGH_PRIORITY = 10  # real-time: what JACK takes by default
 LOCKED_MB = 64  # of memory that must not be swapped out, at least
 STOLEN_PERCENT = 1.0  # of a virtual machine's time, at most
+ROOM = "streamsep live --block 1024   # leaves room for it; only a machine of your own ends it"
 GROUP = "audio"
 LOG_IN = "then log out and in again"
+MAINS = "powerprofilesctl set performance   # or plug it in"
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Finding:
     name: str
     state: State
     found: str
-    mend: str | None = None  # a command, or what to do
+    mend: str | None = None  # a command; None where all is well
 
 
 def cores(number: int) -> Finding:
@@ -68,7 +70,7 @@ def power(supplies: Mapping[str, str], profile: str | None) -> Finding | None:
     if profile is not None and profile.strip() == "low-power":
         return Finding("power saving", "fair", "the machine is set to save power", "powerprofilesctl set performance")
     if supplies and not any(text.strip() == "1" for text in supplies.values()):
-        return Finding("power saving", "fair", "the machine runs on its battery", "plug it in")
+        return Finding("power saving", "fair", "the machine runs on its battery", MAINS)
     if supplies or profile is not None:
         return Finding("power saving", "good", "off")
     return None
@@ -130,7 +132,7 @@ def real_time(granted: int, groups: set[str], limits: Mapping[str, str], user: s
             name,
             "bad",
             f"{found}, though {mine[0]} is allowed {able[mine[0]]} for a new session",
-            "log out and in again",
+            f"su --login {user}   # for one terminal; for all of them log out and in again",
         )
     if offered := sorted(who for who in able if who.startswith("@")):
         join = f"sudo usermod -aG {offered[0][1:]} {user}   # {LOG_IN}"
@@ -165,4 +167,4 @@ def stolen(before: str, after: str) -> Finding | None:
     found = f"this is a virtual machine, and others took {share:.1f} % of its processors meanwhile"
     if share <= STOLEN_PERCENT:
         return Finding("stolen time", "good", found)
-    return Finding("stolen time", "bad", found, "run streamsep on a machine of your own")
+    return Finding("stolen time", "bad", found, ROOM)

@@ -1,6 +1,7 @@
 """What was heard of sound servers, devices and callbacks, judged. Pure functions, as in `findings`."""
 
 import re
+from typing import Literal
 
 from streamsep.audio.devices import Device
 from streamsep.doctor.callbacks import Callbacks
@@ -8,6 +9,7 @@ from streamsep.doctor.findings import Finding
 
 LONG_PERIOD_MS = 6.0  # of a sound server: it is heard two or three times
 SHORT = 128  # samples: a period to ask for instead
+Server = Literal["JACK", "PipeWire"]
 
 
 def library(version: str | None, found: list[Device], apis: list[str]) -> Finding:
@@ -21,7 +23,7 @@ def library(version: str | None, found: list[Device], apis: list[str]) -> Findin
             "PortAudio",
             "bad",
             f"{version}; it sees no device: {listed or 'no host API'}",
-            "plug one in, or start JACK or PipeWire",
+            "aplay -l   # lists Linux's sound cards: is one missing? Plug it in, or start JACK or PipeWire",
         )
     return Finding("PortAudio", "good", f"{version}: {listed}")
 
@@ -38,8 +40,14 @@ def jack_server(period: int, rate: int, realtime: bool) -> Finding:
             "jackd --realtime ...   # once a thread may have it",
         )
     if period_ms > LONG_PERIOD_MS:
-        return Finding("JACK", "fair", f"{found}: that is long", f"jack_bufsize {SHORT}")
+        return Finding("JACK", "fair", f"{found}: that is long", take(SHORT, "JACK"))
     return Finding("JACK", "good", f"{found}, with real-time priority")
+
+
+def no_jack_server() -> Finding:
+    """It is installed, and nobody is in its place."""
+    found = "it is installed, but no server answers: it would be the shortest way to a sound card"
+    return Finding("JACK", "fair", found, f"jackd --realtime -d alsa --rate 48000 --period {SHORT}")
 
 
 def pipewire(settings: str | None, running: bool, as_jack: bool) -> Finding | None:
@@ -65,13 +73,23 @@ def pipewire(settings: str | None, running: bool, as_jack: bool) -> Finding | No
             "pw-jack streamsep live",
         )
     if 1000 * quantum / rate > LONG_PERIOD_MS:
-        mend = f"pw-metadata -n settings 0 clock.force-quantum {SHORT}"
-        return Finding("PipeWire", "fair", f"{found}: that is long", mend)
+        return Finding("PipeWire", "fair", f"{found}: that is long", take(SHORT, "PipeWire"))
     return Finding("PipeWire", "good", found)
 
 
-def regularity(what: str, seen: Callbacks) -> Finding:
-    """Whether the callbacks came and ended in time. what: ran in them."""
+def take(block: int, server: Server | None) -> str:
+    """The command that makes blocks so many samples long. server: whose periods they are, if somebody's.
+
+    >>> take(256, None)
+    'streamsep live --block 256'
+    """
+    if server == "PipeWire":
+        return f"pw-metadata -n settings 0 clock.force-quantum {block}"
+    return f"jack_bufsize {block}" if server == "JACK" else f"streamsep live --block {block}"
+
+
+def regularity(what: str, seen: Callbacks, mend: str | None) -> Finding:
+    """Whether the callbacks came and ended in time. what: ran in them. mend: takes longer blocks, see `smallest`."""
     name = f"callbacks with {what}"
     figures = seen.figures()
     found = (
@@ -82,15 +100,17 @@ def regularity(what: str, seen: Callbacks) -> Finding:
     )
     if seen.safe:
         return Finding(name, "good", found)
-    return Finding(name, "bad", found, "mend what is above first; then take longer blocks")
+    return Finding(name, "bad", found, mend)
 
 
-def smallest(tried: dict[int, bool]) -> Finding:
-    """tried: whether blocks of so many samples were taken and free of gaps, from short to long."""
+def smallest(tried: dict[int, bool], server: Server | None) -> Finding:
+    """With the command that takes it; where none was safe, a longer one. tried: whether blocks of so many samples
+    were taken and free of gaps, from short to long. server: see `take`."""
     safe = [block for block, fine in tried.items() if fine]
     gappy = ", ".join(str(block) for block, fine in tried.items() if not fine)
     if safe:
         rest = f"; callbacks were late, or the device refused, with {gappy}" if gappy else ""
-        return Finding("smallest safe block", "good", f"{min(safe)} samples{rest}")
+        return Finding("smallest safe block", "good", f"{min(safe)} samples{rest}", take(min(safe), server))
     found = f"callbacks were late, or the device refused, with every one that was tried: {gappy}"
-    return Finding("smallest safe block", "bad", found, "mend what is above first")
+    mend = f"{take(2 * max(tried, default=SHORT), server)}   # once what is above is mended"
+    return Finding("smallest safe block", "bad", found, mend)
