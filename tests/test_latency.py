@@ -11,6 +11,7 @@ from fakes import Leaky, make_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jack_server import jack_server
+from readme import check
 from small_bank import make_bank
 
 from streamsep.audio.probe import make_probe
@@ -138,6 +139,7 @@ def test_what_comes_back_by_way_of_jack_is_what_the_ledger_says(bank, rate, peri
     assert said["terms"]["PortAudio's blocks"] == (0 if block == period else block)
     assert (said["agrees"], said["spread_samples"], said["rate"]) == (True, 0, rate)
     assert 2 <= len(said["echoes"]) <= said["probes"]
+    check(said, "latency")
 
 
 def test_for_a_hearing_aid_jack_sets_the_blocks_and_nothing_but_its_loop_is_late(bank):

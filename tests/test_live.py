@@ -11,6 +11,7 @@ import time
 import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server, sound_environment
+from readme import check
 from small_bank import make_bank
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
@@ -61,10 +62,11 @@ def test_the_devices_of_a_jack_server_are_listed(jack):
     assert "system" in streamsep(jack, "devices").stdout
 
 
-def test_live_watched_has_one_monitor_and_leaves_none(jack, tmp_path_factory):
+def test_live_watched_has_one_monitor_and_leaves_none_and_says_what_the_readme_says(jack, tmp_path_factory):
     promises = {"music": promising(0.0, balance=1.0), "noise": promising(1.0)}
     folder = make_calibrated_bank(tmp_path_factory.mktemp("watched"), **promises)
     mine = ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--domain", "auto"]
+    mine += ["--record", str(folder / "take")]
     done = streamsep(jack, "live", "--seconds", "4", "--json", *JACK, *mine)
     assert done.returncode == 0, done.stderr
     summary = json.loads(done.stdout)
@@ -72,6 +74,8 @@ def test_live_watched_has_one_monitor_and_leaves_none(jack, tmp_path_factory):
     assert (monitor["starts"], monitor["deaths"], monitor["hangs"]) == (1, 0, 0)
     assert (summary["domain"], summary["heard"], summary["faults"]) == ("auto", None, 0)  # there is only silence
     assert "the monitor is running" in done.stderr
+    check(summary, "live", absent={"latency.filter_ms"})
+    assert summary["decisions"] > 0
 
 
 def test_live_bypassed_runs_its_seconds_and_ends_with_one_json_line(jack, bank):
@@ -107,6 +111,7 @@ def test_a_hearing_aid_gets_the_periods_of_jack_unless_other_blocks_are_asked_fo
         assert f"blocks of {block} samples" in " ".join(run.stderr.split())
         summary = check_summary(run.stdout)
         assert summary["block"] == block
+        check(summary, "live")
         assert summary["callback"]["period_ms"] == pytest.approx(1000 * block / 48_000, abs=1e-3)
         added = {} if block == 64 else {"PortAudio's blocks": 256}
         terms = {term: samples for term, samples in summary["latency"]["terms"].items() if samples}
