@@ -36,11 +36,11 @@ def drawn(at: Meter, now: dict[str, Any] | None, status: str = "", width: int = 
 
 def test_everything_is_there() -> None:
     at = meter()
-    at.estimates_db = {"noise": 5.12, "speech": None}
+    at.estimates_db, at.confidences = {"noise": 5.12, "speech": None}, {"noise": 0.434, "speech": None}
     text = drawn(at, NOW, "the monitor is running")
     for what in (
         "a microphone → headphones", "48000 Hz · 2 ch", "latency 12.3 ms", "-18.2 dB", "-2.0 dB", "▸ +0 dB", "-18 dB",
-        "silent", "1 noise +5.1 dB", "2 speech", "auto", "load  12 % (worst 41 %)", "gaps 0", "switches 3", "1:23",
+        "silent", "1 noise", "2 speech", "+5.1 dB", "0.43", "auto", "load  12 % (worst 41 %)", "gaps 0", "switches 3", "1:23",
         "the monitor is running", "q quit",
     ):  # fmt: skip
         assert what in text, what
@@ -64,8 +64,14 @@ def test_what_is_not_as_usual_is_said(changes: dict[str, Any], said: str) -> Non
 def test_in_a_narrow_terminal_the_longest_names_hide_nothing_else() -> None:
     names = {"input": "HDA Intel PCH: ALC3246 Analog (hw:0,0)", "output": "USB Audio Device: Headset (hw:1,0)"}
     worst = NOW | {"load": 1.5, "worst_load": 2.5, "gaps": 123, "switches": 56, "seconds": 86_399, "overload": 2}
-    text = drawn(meter(), worst, "x" * 80, 80, **names)
-    for what in ("48000 Hz · 2 ch · HDA Intel", "latency 12.3 ms", "gaps 123", "switches 56", "1439:59", RELIEF[2]):
+    at, domains = meter(), ["speech", "noise", "music", "environment"]
+    at.estimates_db = at.confidences = dict.fromkeys(domains, -10.26)
+    text = drawn(at, worst | {"dry": True}, "x" * 80, 80, domains=domains, **names)
+    assert all(text.count(what) == 4 for what in ("-10.3 dB", "-10.26"))
+    for what in (
+        "48000 Hz · 2 ch · HDA Intel", "dry: no model is confident", "4 environment", "latency 12.3 ms", "gaps 123",
+        "switches 56", "1439:59", RELIEF[2],
+    ):  # fmt: skip
         assert what in text, what
     assert max(map(len, text.splitlines())) == 80
 
@@ -74,6 +80,11 @@ def test_the_facts_are_those_of_the_moment() -> None:
     at = meter()
     assert "48000 Hz · 2 ch · a microphone" in drawn(at, NOW)
     assert "44100 Hz · 1 ch · another" in drawn(at, NOW, rate=44_100, channels=1, input="another")
+
+
+def test_where_nobody_looks_nothing_is_promised() -> None:
+    assert "confidence" in drawn(meter(), NOW)
+    assert "confidence" not in drawn(meter(), NOW, watched=False)
 
 
 def test_without_sound_it_says_so() -> None:

@@ -145,7 +145,7 @@ class Screen:
     def look(self, seen: dict[str, Any]) -> None:
         """What the monitor saw."""
         if self._meter is not None:
-            self._meter.estimates_db = seen["smoothed"]
+            self._meter.estimates_db, self._meter.confidences = seen["smoothed"], seen["raw"]
 
     @contextmanager
     def drawn(self, meter: "Meter", keys: bool) -> Iterator[None]:

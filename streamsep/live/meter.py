@@ -21,6 +21,7 @@ class Meter:
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
         self.estimates_db: Mapping[str, float | None] = {}  # by domain: the newest look's, smoothed
+        self.confidences: Mapping[str, float | None] = {}  # the same look's, raw
         self._held: dict[str, float] = {}
 
     def draw(
@@ -71,25 +72,38 @@ class Meter:
         number = "  silent" if held <= FLOOR_DB else f"{held:6.1f} dB"
         return text.append(f" {number}", style="default")
 
-    def _domains(self, opened: Mapping[str, Any], now: Mapping[str, Any]) -> Text:
-        """Every domain, with what its model promises; the one that is heard stands out."""
-        text = Text(no_wrap=True)
-        dry = now["dry"]
-        for number, domain in enumerate(opened["domains"], 1):
-            heard = domain == now["domain"] and not dry
-            text.append(f"{number} {domain}", style="bold reverse" if heard else "")
-            promised = self.estimates_db.get(domain)
-            text.append("" if promised is None else f" {promised:+.1f} dB", style="dim")
-            text.append("   ")
+    def _domains(self, opened: Mapping[str, Any], now: Mapping[str, Any]) -> Table:
+        """Who chooses, and every domain, where somebody looks with what its model promises and how confident it is;
+        the one that is heard stands out."""
+        domains = opened["domains"]
+        table = Table.grid(padding=(0, 2, 0, 0))
+        table.add_column(no_wrap=True)
+        for _ in domains:
+            table.add_column(justify="right", no_wrap=True)
+        heard = None if now["dry"] else now["domain"]
+        names = (
+            Text(f"{number} {domain}", style="bold reverse" if domain == heard else "")
+            for number, domain in enumerate(domains, 1)
+        )
+        table.add_row(self._choice(opened, now), *names)
+        if opened["watched"]:
+            promises, sure = (
+                [form.format(seen[domain]) if seen.get(domain) is not None else "-" for domain in domains]
+                for form, seen in (("{:+.1f} dB", self.estimates_db), ("{:.2f}", self.confidences))
+            )
+            table.add_row("promises", *promises, style="dim")
+            table.add_row("confidence", *sure, style="dim")
+        return table
+
+    def _choice(self, opened: Mapping[str, Any], now: Mapping[str, Any]) -> Text:
+        """Who chooses the domain, or why none is heard."""
         if now["bypassed"]:
-            text.append("BYPASS", style="bold yellow")
-        elif dry:
-            text.append("dry: no model is confident" if now["locked"] is None else "dry", style="bold yellow")
-        elif now["locked"] is not None:
-            text.append("locked", style="bold cyan")
-        elif opened["watched"]:
-            text.append("auto", style="bold cyan")
-        return text
+            return Text("BYPASS", style="bold yellow")
+        if now["dry"]:
+            return Text("dry: no model is confident" if now["locked"] is None else "dry", style="bold yellow")
+        if now["locked"] is not None:
+            return Text("locked", style="bold cyan")
+        return Text("auto" if opened["watched"] else "", style="bold cyan")
 
     def _health(self, now: Mapping[str, Any], latency_ms: float) -> Text:
         """Latency, load, gaps, switches, time."""
