@@ -46,6 +46,17 @@ def test_the_commands_in_the_readme_exist_with_their_options() -> None:
             assert option in help_text, (name, option)
 
 
+@pytest.mark.parametrize("synthesis_ms", [8, 4, 2])
+def test_the_readme_has_the_latency_that_the_engine_has(synthesis_ms: int) -> None:
+    lines = PAGES[0].read_text(encoding="utf-8").splitlines()
+    begins = "| **together**" if synthesis_ms == 8 else f"| with `latency.synthesis_ms: {synthesis_ms}`"
+    (row,) = (line for line in lines if line.startswith(begins))
+    rates = (16_000, 44_100, 48_000, 96_000)
+    for rate, cell in zip(rates, row.replace("*", "").split("|")[2:], strict=False):
+        with streamsep.load(domain="noise", rate=rate, latency={"synthesis_ms": synthesis_ms}) as engine:
+            assert cell.strip() == f"{engine.latency.samples} ({engine.latency.ms:.3g} ms)"
+
+
 def test_all_names_the_public_names_and_only_them() -> None:
     public = {
         name for name, value in vars(streamsep).items()
