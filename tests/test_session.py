@@ -227,7 +227,7 @@ def test_a_session_that_is_stopped_ends_whatever_has_become_of_the_sound(case: s
 
 @given(
     case=st.sampled_from(["opening", "opening again", "playing"]),
-    before_s=st.floats(0, 5),
+    before_s=st.floats(0, HANG_S - 0.1),
     steps=st.lists(st.tuples(st.floats(0.01, 2), st.booleans()), min_size=1, max_size=60),
 )
 def test_a_session_that_is_stopped_ends_in_time_though_the_process_hangs_or_only_talks(
@@ -250,5 +250,6 @@ def test_a_session_that_is_stopped_ends_in_time_though_the_process_hangs_or_only
         assert world.session.finished == (world.now_s - stopped_s > STOP_LIMIT_S) == world.sound.killed
         if world.session.finished:
             assert "did not end and was killed" in world.told[-1]
+            assert ("what it counted is lost" in world.told[-1]) == (case == "playing")
             return
     raise AssertionError

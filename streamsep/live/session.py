@@ -137,10 +137,12 @@ class Session:
                 return
         if (cause := self._sound.ended()) is not None:
             self._lose(f"the process with the sound ended: {cause}", now_s)
-        elif self._stopping_s is not None and now_s - self._stopping_s > STOP_LIMIT_S:
-            self._tell("the process with the sound did not end and was killed: what it counted is lost")
-            self.close()
-            self.finished = True
+        elif self._stopping_s is not None:
+            if now_s - self._stopping_s > STOP_LIMIT_S:
+                lost = ": what it counted is lost" if self._playing else ""
+                self._tell(f"the process with the sound did not end and was killed{lost}")
+                self.close()
+                self.finished = True
         elif now_s - self._heard_s > (HANG_S if self._playing else START_LIMIT_S):
             self._lose("the process with the sound gave no sign of life and was ended", now_s)
 
