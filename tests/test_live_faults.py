@@ -172,7 +172,7 @@ def test_the_server_may_change_the_block_size(bank: list[str], tmp_path: Path, p
     with jack_server(period=256) as environment, live(environment, tmp_path, *bank) as running:
         set_period(environment["JACK_DEFAULT_SERVER"], period)
         after_ms = 1000 * (192 + 192 + 80 + 3 * period) / 48_000
-        running.said(f"hands over {period} samples at a time now; its latency is {after_ms:.1f} ms, it was 25.7")
+        running.said(f"blocks have {period} samples now; the latency is {after_ms:.1f} ms, it was 25.7")
         summary = running.stop()
     assert summary["faults"] == 0
     assert summary["callbacks"] > 0

@@ -143,7 +143,7 @@ def test_that_the_sound_is_later_than_before_is_said_and_shown() -> None:
     world = World().open()
     assert world.session.ledger.ms == 11.5
     world.step(0.05, {"changed": {"block": 1024, "device_terms": {"input device": 1024, "output device": 2048}}})
-    assert world.told == ["the device hands over 1024 samples at a time now; its latency is 72.0 ms, it was 11.5"]
+    assert world.told == ["the device's blocks have 1024 samples now; the latency is 72.0 ms, it was 11.5"]
     assert (world.session.opened or {})["block"] == 1024
     assert world.session.ledger.samples == 384 + 3072
     world.step(0.05, {"gone": "the device went away", "report": report()})
@@ -151,7 +151,7 @@ def test_that_the_sound_is_later_than_before_is_said_and_shown() -> None:
     world.until_started()
     slower = {"rate": 44_100, "latency": {"samples": 353, "terms": {"gathering a hop": 176.4, "window": 176.4}}}
     world.step(0.05, {"opened": OPENED | slower}, {"now": NOW})
-    assert world.told[-1] == "a microphone → headphones: the sound is back; its latency is 11.8 ms, it was 72.0"
+    assert world.told[-1] == "a microphone → headphones: the sound is back; the latency is 11.8 ms, it was 72.0"
     assert OPENED["block"] == 128  # what a process has said is not written over
 
 

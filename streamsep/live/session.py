@@ -187,7 +187,7 @@ class Session:
             assert self.opened is not None
             before_ms, self.opened = self.ledger.ms, self.opened | answer["changed"]
             block = self.opened["block"]
-            self._tell(f"the device hands over {block} samples at a time now{self._than(before_ms)}")
+            self._tell(f"the device's blocks have {block} samples now{self._than(before_ms)}")
         elif "end" in answer:
             assert self.opened is not None
             self._reports.append(answer["end"])
@@ -215,7 +215,7 @@ class Session:
     def _than(self, before_ms: float) -> str:
         """What there is to say of the latency, when it is another than before."""
         now, before = f"{self.ledger.ms:.1f} ms", f"{before_ms:.1f}"
-        return "" if now == f"{before} ms" else f"; its latency is {now}, it was {before}"
+        return "" if now == f"{before} ms" else f"; the latency is {now}, it was {before}"
 
     def _note(self, now: dict[str, Any]) -> None:
         """What will be heard first by the process after this one."""
