@@ -1,8 +1,8 @@
 """A checkpoint to shipped files: python -m export.release runs/noise/best.pt --data DIR --out streamsep/models/zoo.
 
 Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
-it is written elsewhere and the float32 graphs have been found equal to the training network. Each file is replaced
-whole; SHA256SUMS comes last, so after an interruption it tells which files are not of its release. Run it again with
+it is written elsewhere, the float32 graphs have been found equal to the training network, and those of 8 bits nearly
+as good. Each file is replaced whole; SHA256SUMS comes last, so after an interruption it tells which files are not of its release. Run it again with
 --metrics, files that `streamsep quality --json` wrote, to put figures into the manifests and the card.
 """
 
@@ -28,6 +28,7 @@ from export.parity import (
     analyse,
     at_once,
     check,
+    check_8_bits,
     errors,
     frame_by_frame,
     prices_db,
@@ -136,16 +137,23 @@ def write_graphs(net: Chimera, manifest: Manifest, folder: Path) -> dict[str, Pa
 
 
 def price_of_8_bits(graphs: dict[str, Batch], front: FrontEnd, frames: Frames, data: Path, domain: str) -> str:
-    """A sentence: the signal-to-noise ratio of what comes out, and the SI-SDR it costs on the validation list."""
-    ratios = []
+    """A sentence: the signal-to-noise ratio of what comes out, and the SI-SDR it costs on the validation list.
+
+    Raises ValueError when either is worse than a release may be.
+    """
+    ratios = {}
     for kind, name in KINDS.items():
         cheap, exact = frame_by_frame(graphs[f"{kind}-int8"], frames)[0], at_once(graphs[f"{kind}-fp32"], frames)[0]
-        ratios.append(f"{name} {snr_db(cheap, exact):.1f} dB")
-    if not (data / "mixtures.csv").is_file():
-        return f"signal-to-noise ratio {', '.join(ratios)}; the price in SI-SDR was not measured."
-    prices = prices_db(front, graphs["step-fp32"], graphs["step-int8"], mixtures(data, "val", domain))
+        ratios[name] = snr_db(cheap, exact)
+    prices = []
+    if (data / "mixtures.csv").is_file():
+        prices = prices_db(front, graphs["step-fp32"], graphs["step-int8"], mixtures(data, "val", domain))
+    check_8_bits(ratios, prices)
+    said = ", ".join(f"{name} {ratio:.1f} dB" for name, ratio in ratios.items())
+    if not prices:
+        return f"signal-to-noise ratio {said}; the price in SI-SDR was not measured."
     return (
-        f"signal-to-noise ratio {', '.join(ratios)}; price in SI-SDR, mean of both slots over the {len(prices)} "
+        f"signal-to-noise ratio {said}; price in SI-SDR, mean of both slots over the {len(prices)} "
         f"validation mixtures: {np.mean(prices):.3f} dB, at most {np.max(prices):.3f} dB."
     )
 

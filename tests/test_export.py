@@ -13,6 +13,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import numpy_helper
 from small_networks import NOISE, network, shapes, write_checkpoint
 from tiny_data import make_data, write_list
 
@@ -27,6 +28,7 @@ from export.parity import (
     analyse,
     at_once,
     check,
+    check_8_bits,
     errors,
     frame_by_frame,
     price_db,
@@ -35,7 +37,7 @@ from export.parity import (
     times_per_hop_ms,
 )
 from export.release import main, release
-from export.to_onnx import count_nodes, export_graph, load_checkpoint, quantise, save
+from export.to_onnx import KINDS, count_nodes, export_graph, load_checkpoint, quantise, save
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
@@ -238,6 +240,40 @@ def test_the_price_is_what_a_worse_estimate_loses() -> None:
     assert price_db(sources, sources + 0.01 * noise, sources + 0.1 * noise) == pytest.approx(20, abs=0.1)
     sources[1] = 0  # a silent source has no figure
     assert price_db(sources, sources + 0.01 * noise, sources + 0.1 * noise) == pytest.approx(20, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("ratios", "prices", "said"),
+    [
+        ({"masks": 19.9, "embeddings": 40.0}, [0.0], "masks"),
+        ({"masks": 40.0, "embeddings": float("nan")}, [0.0], "embeddings"),
+        ({"masks": 40.0}, [0.1, 0.6], r"may cost 0\.3 dB .* cost 0\.350 dB"),
+        ({"masks": 40.0}, [0.1, float("nan")], "cost nan dB"),
+    ],
+)
+def test_eight_bits_that_ruin_the_sound_do_not_pass(ratios: dict[str, float], prices: list[float], said: str) -> None:
+    with pytest.raises(ValueError, match=f"8 bits: .*{said}"):
+        check_8_bits(ratios, prices)
+    check_8_bits({"masks": 20.0}, [0.1, 0.5])
+    check_8_bits({"masks": 20.0}, [])
+
+
+@pytest.mark.parametrize("kind", ["step", "look-back"])
+def test_a_ruined_graph_of_eight_bits_is_not_released(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    def ruin(exact: onnx.ModelProto) -> onnx.ModelProto:
+        found = quantise(exact)
+        for weight in found.graph.initializer:
+            if weight.name == "head.bias" and exact.graph.name == kind:
+                weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight) + 5, weight.name))
+        return found
+
+    write_checkpoint(tmp_path / "noise.pt")
+    monkeypatch.setattr(export.release, "quantise", ruin)
+    with pytest.raises(ValueError, match=f"8 bits: .*{KINDS[kind]}"):
+        release(tmp_path / "noise.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
+    assert not list((tmp_path / "zoo").iterdir())
 
 
 def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_path: Path) -> None:
