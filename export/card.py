@@ -126,10 +126,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], price: str) -> str:
+def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], price: str, temperature: str) -> str:
     """The model card in Markdown.
 
-    files: name, bytes and manifest of every graph; parity: error by way to run them; price: a sentence on 8 bits.
+    files: name, bytes and manifest of every graph; parity: error by way to run them; price: a sentence on 8 bits;
+    temperature: one on the scale of the mask logits.
     """
     manifest = files[0][2]
     about, training = ABOUT[manifest.domain], manifest.training
@@ -195,6 +196,8 @@ What the recipe draws from, training split only.
 ## Recipe
 
 {course}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+
+{temperature}
 """
 
 

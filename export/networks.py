@@ -210,10 +210,14 @@ class Chimera(nn.Module):
 
     def masks(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, sources, bins), in [0, 1], adding up to 1 over the sources."""
-        logits = self.mask_head(trunk).float().unflatten(-1, (self.shape.sources, -1))
+        return torch.softmax(self.logits(trunk), dim=-2)
+
+    def logits(self, trunk: Tensor) -> Tensor:
+        """What `forward` gave -> (batch, frames, sources, bins), of which the masks are the softmax."""
+        logits: Tensor = self.mask_head(trunk).float().unflatten(-1, (self.shape.sources, -1))
         if self.shape.trunk == "bands":  # (batch, frames, bands, sources, bins of a band)
             logits = top_bin_too(logits.transpose(2, 3).flatten(3), -1)
-        return torch.softmax(logits, dim=-2)
+        return logits
 
     def embeddings(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, bins, dims), unit norm."""

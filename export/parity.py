@@ -98,7 +98,7 @@ def check(found: dict[str, float]) -> None:
 def check_8_bits(ratios_db: dict[str, float], prices: Sequence[float]) -> None:
     """Raise ValueError when 8 bits ruin what a graph puts out, or cost too much on the mean.
 
-    ratios_db: signal-to-noise ratio by output; prices: of every validation mixture, in dB, none where there is no list.
+    ratios_db: signal-to-noise ratio by output; prices: of every validation mixture, in dB; none without a list.
     """
     if ruined := {name: ratio for name, ratio in ratios_db.items() if not ratio >= LEAST_SNR_DB}:
         raise ValueError(f"8 bits: expected a signal-to-noise ratio of {LEAST_SNR_DB} dB or more, got {ruined}")

@@ -2,8 +2,9 @@
 
 Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
 it is written elsewhere, the float32 graphs have been found equal to the training network, and those of 8 bits nearly
-as good. Each file is replaced whole; SHA256SUMS comes last, so after an interruption it tells which files are not of its release. Run it again with
---metrics, files that `streamsep quality --json` wrote, to put figures into the manifests and the card.
+as good. Each file is replaced whole; SHA256SUMS comes last, so after an interruption it tells which files are not of
+its release. Run it again with --metrics, files that `streamsep quality --json` wrote, to put figures into the
+manifests and the card.
 """
 
 import argparse
@@ -36,6 +37,7 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
+from export.temperature import best_temperature, scale_logits
 from export.to_onnx import (
     KINDS,
     count_nodes,
@@ -112,6 +114,16 @@ def describe(
     return manifest, net
 
 
+def temper(net: Chimera, front: FrontEnd, data: Path, domain: str) -> str:
+    """Scale the mask logits as suits the validation list best, and say so in a sentence; without one, leave them."""
+    if not (data / "mixtures.csv").is_file():
+        return "The mask logits are as they were trained: there was no validation list to find a temperature on."
+    lists = (torch.from_numpy(mixture.sources) for mixture in mixtures(data, "val", domain))
+    found = best_temperature(net, front, lists, RECIPES[domain].symmetric)
+    scale_logits(net, found.factor)
+    return str(found)
+
+
 def with_centres(net: Chimera, manifest: Manifest, data: Path, cache: Path, folder: Path) -> Manifest:
     """The manifest with the centres where clustering live begins, found on training mixtures."""
     path = folder / "centres.onnx"
@@ -165,6 +177,8 @@ def release(
     manifest, net = describe(checkpoint, data, version, metrics, cache)
     front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
     frames = analyse(front, speech_like(np.random.default_rng(0), SECONDS))
+    temperature = temper(net, front, data, manifest.domain)
+    print(temperature)
     part = out / f".{manifest.domain}.part"
     shutil.rmtree(part, ignore_errors=True)  # of a release that was killed
     part.mkdir(parents=True)
@@ -180,7 +194,7 @@ def release(
         price = price_of_8_bits(graphs, front, frames, data, manifest.domain)
         print(f"8 bits: {price}")
         files = [(path.name, path.stat().st_size, graphs[name].manifest) for name, path in paths.items()]
-        (part / f"{manifest.domain}.md").write_text(card(files, found, price), encoding="utf-8")
+        (part / f"{manifest.domain}.md").write_text(card(files, found, price, temperature), encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(out / path.name)
         (part / CHECKSUMS).write_text(checksums(out), encoding="utf-8")

@@ -109,12 +109,20 @@ def validate(net: Chimera, front: FrontEnd, lists: list[Tensor], symmetric: bool
     for sources in lists:
         mixed = front.analyse(sources.sum(0))[None]
         trunk, _ = net(torch.view_as_real(mixed), net.start(1))
-        estimates = front.synthesise(net.masks(trunk)[0].transpose(0, 1) * mixed)
-        figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
-        order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))
-        before = torch.tensor([si_sdr_db(sources.sum(0), source) for source in sources])
-        improvements.append(figures.gather(1, order[:, None]).mean() - before.mean())
+        improvements.append(improvement_db(front, net.masks(trunk)[0], mixed, sources, symmetric))
     return float(torch.stack(improvements).mean())
+
+
+def improvement_db(front: FrontEnd, masks: Tensor, mixed: Tensor, sources: Tensor, symmetric: bool) -> Tensor:
+    """SI-SDR improvement of one mixture in dB, mean over the slots, symmetric ones in their best order.
+
+    masks: (frames, slots, bins); mixed: (1, frames, bins), complex; sources: (slots, samples).
+    """
+    estimates = front.synthesise(masks.transpose(0, 1) * mixed)
+    figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
+    order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))
+    before = torch.tensor([si_sdr_db(sources.sum(0), source) for source in sources])
+    return figures.gather(1, order[:, None]).mean() - before.mean()
 
 
 def si_sdr_db(estimate: Tensor, source: Tensor) -> float:
