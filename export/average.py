@@ -10,11 +10,13 @@ from typing import Any
 
 import torch
 
+from export.stages import stages_before
 from export.train import save
 
 
 def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
-    """A checkpoint to release, whose averaged weights are the mean of theirs; the rest is the first one's.
+    """A checkpoint to release, whose averaged weights are the mean of theirs; it went through what any of them went
+    through, and the rest is the first one's.
 
     Raises ValueError when their recipes differ in more than the seed.
     """
@@ -30,7 +32,9 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
         .to(tensor.dtype)
         for name, tensor in first["average"].items()
     }
-    return first | {"average": mean}
+    stages = [stage for checkpoint in checkpoints for stage in stages_before(checkpoint)]
+    before = [stage for number, stage in enumerate(stages) if stage not in stages[:number]]
+    return first | {"average": mean, "before": before}
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from export.stages import describe_stage
 from streamsep.models.manifest import Corpus, Manifest
 
 RESEARCH_ONLY = ("MIR-1K",)  # corpora that are free for research and have no explicit licence
@@ -157,6 +158,8 @@ def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], p
     agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in parity.items())
     failures = "\n".join(f"- {failure}" for failure in about.failures)
     course = f"{about.course}\n\n" if about.course else ""
+    stages = [f"- {describe_stage(json.loads(stage))}" for stage in training.before]
+    before = "\n".join(["The weights had gone through this before, oldest first:\n", *stages, "\n"]) if stages else ""
     return f"""# {manifest.domain}: {about.title}
 
 Version {manifest.version}. A causal recurrent chimera network: masks and {manifest.embedding_dims}-dimensional
@@ -189,13 +192,13 @@ The float32 graphs against the training network, largest error over the peak:
 
 ## Data
 
-What the recipe draws from, training split only.
+What the recipe draws from, and the recipes of what came before, training split only.
 
 {kept}
 
 ## Recipe
 
-{course}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+{course}{before}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
 
 {temperature}
 """

@@ -11,6 +11,7 @@ import argparse
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import torch
 
 from export.card import ABOUT, CHECKSUMS, card, checksums, notes, weights_licence
 from export.centres import warm_starts
-from export.corpus import RATE, Clips
+from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
 from export.mixtures import RECIPES
 from export.networks import Chimera
@@ -37,6 +38,7 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
+from export.stages import describe_stage, stages_of_release
 from export.temperature import best_temperature, scale_logits
 from export.to_onnx import (
     KINDS,
@@ -55,13 +57,16 @@ from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
 SECONDS = 4.0  # of sound that parity is checked with
 
 
-def training_data(recipe: str, data: Path, cache: Path) -> tuple[Corpus, ...]:
-    """Minutes by corpus and licence of all the recipe may draw from, as its mixer selects them."""
+def training_data(recipes: Iterable[str], data: Path, cache: Path) -> tuple[Corpus, ...]:
+    """Minutes by corpus and licence of all that the recipes may draw from, as their mixers select them."""
+    clips: dict[str, Clip] = {}  # by path, for recipes share them
+    for recipe in dict.fromkeys(recipes):
+        for drawn_from in vars(RECIPES[recipe](data, "train", cache)).values():
+            if isinstance(drawn_from, Clips):
+                clips |= {clip.path: clip for clip in drawn_from.clips}
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    drawn_from = vars(RECIPES[recipe](data, "train", cache)).values()
-    for clips in {id(clips): clips for clips in drawn_from if isinstance(clips, Clips)}.values():
-        for clip in clips.clips:
-            seconds[clip.corpus, clip.licence] += clip.length / RATE
+    for clip in clips.values():
+        seconds[clip.corpus, clip.licence] += clip.length / RATE
     return tuple(
         Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
         for (corpus, licence), total in sorted(seconds.items())
@@ -85,13 +90,18 @@ def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
 
 
 def describe(
-    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path
+    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path, after: Sequence[Path]
 ) -> tuple[Manifest, Chimera]:
     """What all graphs of the model share, as the manifest of its float32 step graph, and the network."""
     recipe, net, steps = load_checkpoint(checkpoint)
     if recipe.recipe not in ABOUT:
         raise ValueError(f"{checkpoint}: export/card.py says nothing of {recipe.recipe!r}, only of {sorted(ABOUT)}")
-    corpora = training_data(recipe.recipe, data, cache)
+    stages = stages_of_release(checkpoint, after)
+    recipes = [recipe.recipe, *(stage["recipe"]["recipe"] for stage in stages if stage)]
+    corpora = training_data(recipes, data, cache)
+    training = Training(
+        data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps, before=map(json.dumps, stages)
+    )
     manifest = Manifest(
         format=FORMAT,
         domain=recipe.recipe,
@@ -106,7 +116,7 @@ def describe(
         symmetric=RECIPES[recipe.recipe].symmetric,
         embedding_dims=recipe.dims,
         states=net.shape.state_shapes(),
-        training=Training(data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps),
+        training=training,
         licence=weights_licence(corpora),
         metrics=read_metrics(metrics, recipe.recipe),
         notes=notes(recipe.recipe),
@@ -171,10 +181,21 @@ def price_of_8_bits(graphs: dict[str, Batch], front: FrontEnd, frames: Frames, d
 
 
 def release(
-    checkpoint: Path, data: Path, out: Path, version: str, metrics: list[Path], cache: Path = Path("runs/cache")
+    checkpoint: Path,
+    data: Path,
+    out: Path,
+    version: str,
+    metrics: list[Path],
+    cache: Path = Path("runs/cache"),
+    after: Sequence[Path] = (),
 ) -> None:
-    """Export, check, describe, and only then replace what is in `out`. Raises ValueError when a check fails."""
-    manifest, net = describe(checkpoint, data, version, metrics, cache)
+    """Export, check, describe, and only then replace what is in `out`. Raises ValueError when a check fails.
+
+    after: recipes that the weights went through before, where the checkpoint does not know them.
+    """
+    manifest, net = describe(checkpoint, data, version, metrics, cache, after)
+    for stage in manifest.training.before:
+        print(f"before its own run: {describe_stage(json.loads(stage))}")
     front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
     frames = analyse(front, speech_like(np.random.default_rng(0), SECONDS))
     temperature = temper(net, front, data, manifest.domain)
@@ -207,13 +228,21 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
+    parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on, before too")
     parser.add_argument("--out", type=Path, required=True, help="folder of models, streamsep/models/zoo")
     parser.add_argument("--version", default="1.0", help="of the model")
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="files of `streamsep quality --json`")
+    parser.add_argument(
+        "--after",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="RECIPE.yaml",
+        help="what its weights went through before, oldest first; for checkpoints that do not know it themselves",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    release(options.checkpoint, options.data, options.out, options.version, options.metrics)
+    release(options.checkpoint, options.data, options.out, options.version, options.metrics, after=options.after)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,8 @@ from export.losses import deep_clustering
 from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera, Shape
 from export.recipe import Recipe
-from export.train import Objective, averaged_weights, bf16_helps, measure_features, save
+from export.stages import read_start
+from export.train import Objective, bf16_helps, measure_features, save
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, some_of
 from streamsep.evaluation.intervals import clustered_mean
@@ -349,7 +350,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        start = averaged_weights(options.start)
+        start = read_start(options.start).weights
         for variant in run(variants(), options.data, options.out, start, options.limit):
             write(options.json, options.out)
             print(f"{variant.name}: measured", flush=True)

@@ -32,6 +32,7 @@ from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
 from export.processes import Processes, signals_to_stop
 from export.recipe import Recipe
+from export.stages import Stages, Start, read_start, stages_before
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.evaluation.lists import mixtures
 
@@ -140,22 +141,12 @@ def measure_features(net: Chimera, front: FrontEnd, sources: Tensor) -> None:
     net.feature_scale.copy_(raw.std((0, 1)).clamp_min(0.1))
 
 
-def averaged_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint that a release would take. Raises ValueError when the file is no checkpoint."""
-    try:
-        average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    except Exception as error:  # whatever the reader of a file that is none stumbles on
-        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
-    prefix = "module."
-    return {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
-
-
 def train(
     recipe: Recipe,
     mixer: Mixer,
     lists: list[Tensor],
     out: Path,
-    start: dict[str, Tensor] | None,
+    start: Start | None,
     minutes: float,
     processes: Processes,
 ) -> None:
@@ -171,7 +162,7 @@ def train(
     net = Chimera(recipe.shape()).to(device)
     if start is not None:
         try:
-            net.load_state_dict(start)
+            net.load_state_dict(start.weights)
         except RuntimeError as error:
             first_of_all = str(error).splitlines()[1].strip()
             raise SystemExit(f"--start: not the weights of the recipe's network: {first_of_all}") from None
@@ -181,6 +172,7 @@ def train(
     optimizer = torch.optim.Adam(net.parameters(), recipe.learning_rate)
     out.mkdir(parents=True, exist_ok=True)
     newest, first, best, waited, before = out / "last.pt", 0, -math.inf, 0, 0.0
+    stages: Stages = [] if start is None else start.stages
     console = Console()
 
     def say(text: str) -> None:
@@ -194,6 +186,8 @@ def train(
         net.load_state_dict(content["net"])
         average.load_state_dict(content["average"])
         optimizer.load_state_dict(content["optimizer"])
+        if start is None or "before" in content:
+            stages = stages_before(content)
         first, best, waited, before = (content[key] for key in ("step", "best", "waited", "seconds"))
         say(f"resumed at step {first}")
     elif start is None and processes.is_first:
@@ -245,7 +239,7 @@ def train(
                 log.sync()
                 state = {"recipe": asdict(recipe), "net": net.state_dict(), "average": average.state_dict()}
                 state |= {"optimizer": optimizer.state_dict(), "step": done, "seconds": before + elapsed}
-                state |= {"best": best, "waited": waited}  # dB; validations since
+                state |= {"best": best, "waited": waited, "before": stages}  # dB; validations since; `Stages`
                 if new_best:  # before the newest: a run that is killed in between comes by here again
                     save(out / "best.pt", state)
                 save(newest, state)
@@ -285,7 +279,7 @@ def main() -> None:
             mixer = RECIPES[recipe.recipe](options.data, "train", Path("runs/cache"))
         listed = mixtures(options.data, "val", recipe.recipe) if processes.is_first else ()
         lists = [torch.tensor(mixture.sources, device=processes.device) for mixture in listed]
-        start = None if options.start is None else averaged_weights(options.start)
+        start = None if options.start is None else read_start(options.start)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
     with processes:

@@ -11,6 +11,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import numpy_helper
@@ -355,6 +356,41 @@ def test_music_is_for_research_and_the_checksums_cover_the_whole_folder(
     assert "Not measured yet" in (zoo / "music.md").read_text(encoding="utf-8")
     assert "the price in SI-SDR was not measured" in (zoo / "music.md").read_text(encoding="utf-8")
     assert "none \\| for research" in (zoo / "music.md").read_text(encoding="utf-8")
+
+
+def test_all_that_the_weights_went_through_is_on_the_card_with_its_data(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zoo, checkpoint = tmp_path / "zoo", tmp_path / "last.pt"
+    (tmp_path / "music.yaml").write_text(yaml.safe_dump(asdict(MUSIC)))
+    monkeypatch.chdir(tmp_path)
+
+    def released(*more: str) -> tuple[Manifest, str]:
+        monkeypatch.setattr(sys, "argv", ["release", "last.pt", "--data", str(data), "--out", str(zoo), *more])
+        main()
+        return read_manifest(zoo / "environment-step-int8.onnx"), (zoo / "environment.md").read_text(encoding="utf-8")
+
+    def minutes(manifest: Manifest) -> dict[str, float]:
+        return {item.corpus: item.minutes for item in manifest.training.data}
+
+    write_checkpoint(checkpoint, replace(NOISE, recipe="environment"))  # of a run that recorded nothing
+    manifest, card = released()
+    assert minutes(manifest) == {"Street": 0.15}
+    assert "- What came before was not recorded." in card
+    manifest, card = released("--after", "music.yaml")
+    assert minutes(manifest) == {"Street": 0.15, "MIR-1K": 0.1, "Band": 0.05}
+    assert manifest.licence.startswith("Research use only")
+    assert "- An unrecorded number of steps of recipe music, " in card
+    assert "not recorded" not in card
+
+    content = torch.load(checkpoint, weights_only=True)
+    torch.save(content | {"before": [{"recipe": asdict(NOISE), "steps": 33}]}, checkpoint)
+    manifest, card = released()
+    assert minutes(manifest) == {"Street": 0.15, "TSP": 0.05, "AN4": 0.05, "Band": 0.05}  # shared ones count once
+    assert [json.loads(stage) for stage in manifest.training.before] == [{"recipe": asdict(NOISE), "steps": 33}]
+    assert "- 33 steps of recipe noise, " in card
+    with pytest.raises(ValueError, match=r"last\.pt: --after: needless"):
+        released("--after", "music.yaml")
 
 
 def test_a_figure_without_its_interval_is_refused(data: Path, tmp_path: Path) -> None:

@@ -109,6 +109,17 @@ def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder
     for name, tensor in second["net"].items():
         assert torch.allclose(tensor, first["average"][f"module.{name}"], atol=1e-6)
     assert not torch.equal(second["net"]["mask_head.weight"], first["net"]["mask_head.weight"])
+    noise, environment = ({"recipe": each["recipe"], "steps": each["step"]} for each in (first, second))
+    assert (first["before"], second["before"]) == ([], [noise])
+    start("chain", "--start", "second/last.pt", steps=2, seed=4)
+    assert checkpoint(folder / "chain" / "last.pt")["before"] == [noise, environment]
+    assert average([second, second | {"before": [noise, environment]}])["before"] == [noise, environment]
+    old = {key: value for key, value in second.items() if key != "before"}  # from before it was recorded
+    train.save(folder / "second" / "last.pt", old)
+    for more, before in (((), [None]), (("--start", "second/last.pt"), [None, environment])):
+        train.save(folder / "chain" / "last.pt", old | {"recipe": noise["recipe"] | {"steps": 2}})
+        start("chain", *more, steps=2)  # goes on from there
+        assert checkpoint(folder / "chain" / "last.pt")["before"] == before
     with pytest.raises(SystemExit, match=r"--start: .*trunk"):
         start("third", "--start", "first/last.pt", hidden=9)
     (folder / "junk.pt").write_bytes(b"junk")
