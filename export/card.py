@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,13 @@ from typing import Any
 from export.stages import describe_stage
 from streamsep.models.manifest import Corpus, Manifest
 
-RESEARCH_ONLY = ("MIR-1K",)  # corpora that are free for research and have no explicit licence
+# Words in licences that exclude commercial use or do not cover it; and of clips whose own licence is freer than that
+# of the collection they were taken from.
+RESTRICTED = re.compile(
+    r"\bNC\b|non-?commercial|academic|research|educational|\bLDC|no explicit|^(none|unknown|\?|)$|^none\b", re.I
+)
+FREE_CLIP = re.compile(r"source clip (CC0|CC[- ]BY)\b(?![- ]N)", re.I)
+SHARE_ALIKE = re.compile(r"\bBY-SA\b", re.I)
 CHECKSUMS = "SHA256SUMS"
 
 
@@ -95,11 +102,23 @@ ABOUT = {
 
 
 def weights_licence(data: Sequence[Corpus]) -> str:
-    """The licence of weights trained on these data."""
-    research = sorted({corpus.corpus for corpus in data}.intersection(RESEARCH_ONLY))
-    if research:
-        return f"Research use only: trained on {', '.join(research)}, free for research without an explicit licence"
-    return "MIT; the data it was trained on keep their own licences, listed under training"
+    """The licence of weights trained on these data, by what the licences of the data say."""
+
+    def named(entries: Sequence[Corpus]) -> str:
+        return ", ".join(sorted({entry.corpus for entry in entries}))
+
+    limited = [entry for entry in data if RESTRICTED.search(entry.licence.strip())]
+    if research := [entry for entry in limited if not FREE_CLIP.search(entry.licence)]:
+        names = named(research)
+        said = f"Research use only: trained on {names}, whose licences exclude commercial use or do not cover it"
+    else:
+        said = "MIT; the data it was trained on keep their own licences, listed under training"
+    if collected := [entry for entry in limited if FREE_CLIP.search(entry.licence)]:
+        names = named(collected)
+        said += f"; {names} is not for commercial use as a collection, but each clip used is CC0 or CC BY itself"
+    if alike := [entry for entry in data if SHARE_ALIKE.search(entry.licence)]:
+        said += f"; some clips of {named(alike)} are to be shared alike (CC BY-SA)"
+    return said
 
 
 def notes(domain: str) -> str:

@@ -21,7 +21,7 @@ from tiny_data import make_data, write_list
 
 import export.centres
 import export.release
-from export.card import ABOUT
+from export.card import ABOUT, weights_licence
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.networks import Chimera, Shape
@@ -43,7 +43,7 @@ from export.release import main, release
 from export.temperature import Temperature
 from export.to_onnx import KINDS, count_nodes, export_graph, load_checkpoint, quantise, save
 from streamsep.models.loader import Batch, open_model, read_manifest
-from streamsep.models.manifest import METADATA_KEY, Manifest
+from streamsep.models.manifest import METADATA_KEY, Corpus, Manifest
 
 MUSIC = replace(NOISE, recipe="music")
 SHAPE = NOISE.shape()
@@ -356,6 +356,35 @@ def test_music_is_for_research_and_the_checksums_cover_the_whole_folder(
     assert "Not measured yet" in (zoo / "music.md").read_text(encoding="utf-8")
     assert "the price in SI-SDR was not measured" in (zoo / "music.md").read_text(encoding="utf-8")
     assert "none \\| for research" in (zoo / "music.md").read_text(encoding="utf-8")
+
+
+ESC_50 = "CC BY-NC 3.0 (ESC-50 collection; Freesound source clip {})"
+
+
+@pytest.mark.parametrize(
+    ("licences", "research", "also"),
+    [
+        ({"LibriSpeech": "CC BY 4.0", "AN4": "BSD-style: any use incl. commercial", "F": "CC0"}, "", ""),
+        ({"EmoDB": "freely available by authors; Zenodo release says CC0; this repo states none"}, "", ""),
+        ({"ESC-50": ESC_50.format("CC0"), "F": "CC0"}, "", "ESC-50 is not for commercial use as a collection, but"),
+        ({"ESC-50": ESC_50.format("CC-BY"), "F": "CC0"}, "", "ESC-50 is not for commercial use as a collection, but"),
+        ({"ESC-50": ESC_50.format("CC-BY-NC"), "F": "CC0"}, "ESC-50", ""),
+        ({"Blanket": "CC BY-SA (blanket LICENSING.md)", "F": "CC0"}, "", "some clips of Blanket are to be shared"),
+        ({"ESC-50": "CC BY-NC 3.0", "F": "CC0"}, "ESC-50", ""),
+        ({"Libri2Mix": "CC BY-NC 4.0 (WHAM!)", "F": "CC0"}, "Libri2Mix", ""),
+        ({"MUSDB18": "academic use only (MUSDB18; part of it CC BY-NC-SA)", "F": "MIT"}, "MUSDB18", ""),
+        ({"WSJ0": "LDC user agreement (WSJ0, LDC93S6A)", "DNS": "mixed, to CC BY-NC", "F": "MIT"}, "DNS, WSJ0", ""),
+        ({"MIR-1K": "free for research; no explicit licence; repo code MIT-like", "F": "CC0"}, "MIR-1K", ""),
+        ({"Found": "unknown", "Odd": " ", "F": "CC0"}, "Found, Odd", ""),
+    ],
+)
+def test_weights_are_no_freer_than_what_they_were_trained_on(
+    licences: dict[str, str], research: str, also: str
+) -> None:
+    said = weights_licence([Corpus(corpus=corpus, minutes=1, licence=text) for corpus, text in licences.items()])
+    assert said.startswith(f"Research use only: trained on {research}, whose" if research else "MIT; ")
+    assert also in said
+    assert also or said.count(";") == (not research)
 
 
 def test_all_that_the_weights_went_through_is_on_the_card_with_its_data(
