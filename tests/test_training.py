@@ -12,6 +12,7 @@ from tiny_data import make_data
 
 from export.augment import (
     Rooms,
+    Sound,
     another_speed,
     colour,
     faster,
@@ -22,7 +23,7 @@ from export.augment import (
     synthetic_noise,
     tilt,
 )
-from export.corpus import RATE, Clips
+from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
 from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
 from export.mixtures import RECIPES, SpeechMixer
@@ -36,6 +37,8 @@ from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import Analysis, Synthesis
 
 torch.set_num_threads(1)
+
+Drawn = tuple[str, np.ndarray]  # a recipe and (examples, sources, samples)
 
 
 @settings(max_examples=20, deadline=None)
@@ -184,18 +187,71 @@ def test_what_varies_a_sound_keeps_its_length_and_makes_it_finite(seed: int, sam
         assert not np.array_equal(other, sound)
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_some_examples_hold_one_source_or_none_and_none_is_louder_than_full_scale(
-    recipe: str, tmp_path: Path
-) -> None:
-    mixer = RECIPES[recipe](make_data(tmp_path / "data"), "train", tmp_path / "cache")
-    batch = mixer.batch(1, 3, range(500), 6000)
+@pytest.fixture(scope="module", params=sorted(RECIPES))
+def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """A recipe, and 500 examples of it."""
+    folder = tmp_path_factory.mktemp("drawn")
+    mixer = RECIPES[request.param](make_data(folder / "data"), "train", folder / "cache")
+    return request.param, mixer.batch(1, 3, range(500), 6000)
+
+
+def test_some_examples_hold_one_source_or_none_and_none_is_louder_than_full_scale(drawn: Drawn) -> None:
+    _, batch = drawn
     silent = (np.abs(batch).max(-1) == 0).sum(-1)  # sources of each example
     assert 0.02 < np.mean(silent == 1) < 0.3  # a beep may have a gap as long as this
     assert 0 < np.mean(silent == 2) < 0.05
     assert np.abs(batch.sum(1)).max() < 1
     level_db = 10 * np.log10(np.square(batch[silent == 0].sum(1)).mean(-1))
-    assert np.ptp(level_db) > 25
+    assert -52.1 < level_db.min() < -50
+    assert -16 < level_db.max() < -11.9
+
+
+def test_the_ratio_of_the_sources_is_the_papers_and_a_decibel_more_at_either_end(drawn: Drawn) -> None:
+    recipe, batch = drawn
+    least, most = {"noise": (-6, 11), "music": (-3.5, 3.5)}.get(recipe, (-6, 6))
+    levels = np.array([[rms(source) for source in example] for example in batch])
+    ratios_db = 20 * np.log10(np.divide(*levels[levels.min(1) > 0].T))
+    assert least - 0.01 < ratios_db.min() < least + 0.5
+    assert most - 0.5 < ratios_db.max() < most + 0.01
+
+
+def test_half_of_the_music_is_one_song_at_one_time_and_the_rest_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(tmp_path / "data")
+    for part in ("vocals", "accompaniment"):  # the same sound, so that they are alike only at the same time
+        sf.write(data / f"e.{part}.wav", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
+    for name in ("tilt", "colour"):
+        monkeypatch.setattr(f"export.mixtures.{name}", lambda _, sound, *more: sound)
+    mixer = RECIPES["music"](data, "train", tmp_path / "cache")
+    monkeypatch.setattr(mixer.rooms, "apply", lambda rng, sound: sound)
+    pairs = (mixer.pair(np.random.default_rng(seed), 4000) for seed in range(300))
+    alike = np.array([abs(np.corrcoef(*pair)[0, 1]) for pair in pairs])
+    assert 0.4 < np.mean(alike > 0.999) < 0.6
+    assert np.mean(alike < 0.3) > 0.4
+
+
+def test_two_events_are_of_two_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = make_data(tmp_path / "data") / "manifest.csv"
+    text = manifest.read_text()
+    for clip in "cd":  # two clips of one kind, beside that of another
+        text = text.replace(f"{clip}.wav,{clip}.wav", f"{clip}.wav,bell")
+    manifest.write_text(text.replace("Street,noise,train", "Street,event,train"))
+    mixer = RECIPES["environment"](manifest.parent, "train", tmp_path / "cache")
+    real, heard = mixer.event, []
+
+    def event(rng: np.random.Generator, clips: Clips, clip: Clip, samples: int) -> Sound:
+        heard.append(clip)
+        return real(rng, clips, clip, samples)
+
+    monkeypatch.setattr(mixer, "event", event)
+    twos = []
+    for seed in range(60):
+        mixer.pair(np.random.default_rng(seed), 2000)
+        twos += [{clip.group for clip in heard}] if len(heard) == 2 else []
+        heard.clear()
+    assert len(twos) > 40
+    assert all(kinds == {"bell", "j.wav"} for kinds in twos)
 
 
 def test_a_mixture_of_talkers_is_of_two_different_ones(tmp_path: Path) -> None:
