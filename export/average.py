@@ -5,11 +5,13 @@ machines or cores need not talk to each other for it.
 """
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from export.recipe import Recipe
 from export.stages import stages_before
 from export.train import save
 
@@ -21,10 +23,9 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
     Raises ValueError when their recipes differ in more than the seed.
     """
     first = checkpoints[0]
-    for other in checkpoints[1:]:
-        if differing := [
-            key for key in first["recipe"] if key != "seed" and first["recipe"][key] != other["recipe"][key]
-        ]:
+    recipe, *others = (asdict(Recipe(**checkpoint["recipe"])) for checkpoint in checkpoints)
+    for other in others:
+        if differing := [key for key in recipe if key != "seed" and recipe[key] != other[key]]:
             raise ValueError(f"these runs have different recipes: {differing}")
     mean = {
         name: torch.stack([checkpoint["average"][name].double() for checkpoint in checkpoints])

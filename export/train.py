@@ -27,7 +27,14 @@ from torch import Tensor, nn
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.log import Log
-from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.losses import (
+    best_order,
+    deep_clustering,
+    error_ratios_db,
+    phase_sensitive,
+    scale_invariant_ratios_db,
+    whitened_k_means,
+)
 from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
 from export.processes import Processes, signals_to_stop
@@ -38,6 +45,7 @@ from streamsep.evaluation.lists import mixtures
 
 CHECKPOINT_EVERY = 100  # steps; and at every validation
 EMBEDDING_LOSSES = {"classic": deep_clustering, "whitened": whitened_k_means}
+RATIO_LOSSES = {"snr": error_ratios_db, "si-sdr": scale_invariant_ratios_db}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -72,7 +80,7 @@ class Objective(nn.Module):
     def __init__(self, recipe: Recipe, net: Chimera, front: FrontEnd, symmetric: bool, bf16: bool) -> None:
         super().__init__()
         self.recipe, self.net, self.front, self.symmetric, self.bf16 = recipe, net, front, symmetric, bf16
-        self.clustering = EMBEDDING_LOSSES[recipe.embedding_loss]
+        self.clustering, self.ratios = EMBEDDING_LOSSES[recipe.embedding_loss], RATIO_LOSSES[recipe.ratio_loss]
 
     def forward(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """sources: (batch, sources, samples) -> the loss, and its parts for the log: ratio_db, clustering, mask."""
@@ -89,7 +97,7 @@ class Objective(nn.Module):
             embeddings = net.embeddings(trunk[:, some])
         estimates = front.synthesise(masks[:, :, :-1].transpose(1, 2) * mixed[:, None])
         rest = heard.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)  # masks add up to 1
-        ratios = error_ratios_db(torch.cat([estimates, rest], 1), heard, mixture)
+        ratios = self.ratios(torch.cat([estimates, rest], 1), heard, mixture)
         slots = torch.arange(sources.shape[1], device=sources.device).expand(len(sources), -1)
         order = best_order(ratios.detach()) if self.symmetric else slots
         ratio = ratios.gather(2, order[:, :, None]).mean()
@@ -181,7 +189,7 @@ def train(
 
     if newest.is_file():
         content = torch.load(newest, map_location=device, weights_only=True)
-        if content["recipe"] != asdict(recipe):
+        if Recipe(**content["recipe"]) != recipe:
             raise SystemExit(f"{newest}: belongs to another recipe; choose another --out")
         net.load_state_dict(content["net"])
         average.load_state_dict(content["average"])

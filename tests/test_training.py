@@ -1,5 +1,6 @@
 """Training hears what the listener hears, its losses are what they say, its mixtures are a function of the seed."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -25,11 +26,20 @@ from export.augment import (
 )
 from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
-from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.losses import (
+    best_order,
+    deep_clustering,
+    error_ratios_db,
+    phase_sensitive,
+    scale_invariant_ratios_db,
+    whitened_k_means,
+)
 from export.mixtures import RECIPES, SpeechMixer
 from export.networks import Chimera, Shape
 from export.parity import speech_like
 from export.to_onnx import export_graph, save
+from export.train import RATIO_LOSSES
+from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.engine import Engine
@@ -38,6 +48,7 @@ from streamsep.realtime.stft import Analysis, Synthesis
 
 torch.set_num_threads(1)
 
+Ratios = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 Drawn = tuple[str, np.ndarray]  # a recipe and (examples, sources, samples)
 
 
@@ -117,11 +128,30 @@ def test_the_error_ratio_is_minus_the_signal_to_noise_ratio(ratio_db: float, see
     assert abs(float(found) + ratio_db) < 1e-2
 
 
-def test_a_silent_source_asks_for_silence_and_not_for_the_impossible() -> None:
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-25, 25), st.floats(-12, 12), st.integers(0, 2**31))
+def test_the_scale_invariant_ratio_is_minus_si_sdr_and_takes_no_notice_of_loudness(
+    ratio_db: float, gain_db: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    source, error = (torch.tensor(rng.normal(size=(1, 8000))) for _ in range(2))
+    estimate = source + error * source.norm() / error.norm() * 10 ** (-ratio_db / 20)
+    louder = estimate * 10 ** (gain_db / 20)
+    found = float(scale_invariant_ratios_db(louder[None], source[None], source, limit=1e-9))
+    assert found == pytest.approx(-si_sdr_db(estimate[0].numpy(), source[0].numpy()), abs=1e-2)
+    usual = float(scale_invariant_ratios_db(louder[None], source[None], source + error))
+    assert -30.1 < usual < 30.1
+
+
+@pytest.mark.parametrize("ratios", list(RATIO_LOSSES.values()))
+def test_a_silent_source_asks_for_silence_and_not_for_the_impossible(ratios: Ratios) -> None:
     mixture = torch.ones(1, 100)
     silent = torch.zeros(1, 100)
-    assert float(error_ratios_db(silent[None], silent[None], mixture)) == pytest.approx(0)
-    assert float(error_ratios_db(mixture[None], silent[None], mixture)) == pytest.approx(30, abs=0.1)
+    assert float(ratios(silent[None], silent[None], mixture)) == pytest.approx(0)
+    assert float(ratios(mixture[None], silent[None], mixture)) == pytest.approx(30, abs=0.1)
+    estimate = (0.5 * mixture).requires_grad_()
+    ratios(estimate[None], silent[None], mixture).sum().backward()
+    assert (estimate.grad > 0).all()  # softer is better
 
 
 @settings(max_examples=20, deadline=None)

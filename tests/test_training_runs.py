@@ -102,6 +102,21 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(start: Start, fold
         start("whole", hidden=9)
 
 
+def test_a_run_of_before_a_recipe_had_its_younger_keys_goes_on(start: Start, folder: Path) -> None:
+    start("whole")
+    start("stopped", "--minutes", "0")
+    path = folder / "stopped" / "last.pt"
+    old = checkpoint(path)
+    assert old["recipe"].keys() - TINY.keys() == {"ratio_loss"}
+    old["recipe"] = TINY
+    train.save(path, old)
+    with pytest.raises(SystemExit, match=r"last\.pt.*another recipe"):
+        start("stopped", ratio_loss="si-sdr")
+    start("stopped")
+    assert_same_run(folder / "whole", folder / "stopped")
+    average([old, checkpoint(path)])
+
+
 def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder: Path) -> None:
     start("first")
     start("second", "--start", "first/last.pt", recipe="environment", steps=1, learning_rate=1e-12)
@@ -241,6 +256,7 @@ def test_there_is_a_recipe_for_every_domain(name: str) -> None:
         ({"learning_rate": float("nan")}, "learning_rate: .*finite.*nan"),
         ({"recipe": "whales"}, "recipe: .*'noise'.*whales"),
         ({"embedding_loss": "blurred"}, "embedding_loss: .*'classic' or 'whitened'.*blurred"),
+        ({"ratio_loss": "sdr"}, "ratio_loss: .*'snr' or 'si-sdr'.*sdr"),
         ({"trunk": "oak"}, "oak"),
         ({"synthesis": 32}, "hop < synthesis.*32"),
         ({"seconds": 0.005}, "seconds: 0.005 "),
