@@ -9,6 +9,7 @@ manifests and the card.
 
 import argparse
 import json
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
-from export.card import ABOUT, CHECKSUMS, card, checksums, notes, weights_licence
+from export.card import ABOUT, CHECKSUMS, Checks, File, card, checksums, notes
 from export.centres import warm_starts
 from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
+from export.licences import weights_licence
 from export.mixtures import RECIPES
 from export.networks import Chimera
 from export.parity import (
@@ -50,6 +53,7 @@ from export.to_onnx import (
     quantise,
     save,
 )
+from streamsep.bench.machine import cpu_model
 from streamsep.evaluation.lists import mixtures
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
@@ -84,7 +88,7 @@ def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
             interval = isinstance(value, dict) and value.keys() >= {"mean", "low", "high", "n"}
             if not interval and not isinstance(value, int | float):
                 raise ValueError(f"{path}: {key}: expected a number or mean, low, high and n, got {value!r}")
-            if key.startswith(f"{domain}."):
+            if re.match(rf"{domain}(-\d+)?\.", key):  # speech-3.…: of three sources
                 found[key] = value
     return found
 
@@ -210,12 +214,17 @@ def release(
         for way, error in found.items():
             print(f"{way}: {error:.1e} of the peak")
         check(found)
-        for path, median_ms in zip(paths.values(), times_per_hop_ms(list(paths.values())), strict=True):
-            print(f"{path.name}: a median hop takes {median_ms:.3f} ms here")
+        files = [
+            File(path.name, path.stat().st_size, graphs[name].manifest, median_ms)
+            for (name, path), median_ms in zip(paths.items(), times_per_hop_ms(list(paths.values())), strict=True)
+        ]
+        for file in files:
+            print(f"{file.name}: a median hop takes {file.hop_ms:.3f} ms here")
         price = price_of_8_bits(graphs, front, frames, data, manifest.domain)
         print(f"8 bits: {price}")
-        files = [(path.name, path.stat().st_size, graphs[name].manifest) for name, path in paths.items()]
-        (part / f"{manifest.domain}.md").write_text(card(files, found, price, temperature), encoding="utf-8")
+        made = onnx.load(paths["step-int8"]).doc_string  # needs what all need
+        checks = Checks(found, price, temperature, made, cpu_model())
+        (part / f"{manifest.domain}.md").write_text(card(files, checks), encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(out / path.name)
         (part / CHECKSUMS).write_text(checksums(out), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -21,9 +22,10 @@ from tiny_data import make_data, write_list
 
 import export.centres
 import export.release
-from export.card import ABOUT, weights_licence
+from export.card import ABOUT
 from export.corpus import RATE
 from export.frontend import FrontEnd
+from export.licences import weights_licence
 from export.networks import Chimera, Shape
 from export.parity import (
     TOLERANCE,
@@ -42,6 +44,7 @@ from export.parity import (
 from export.release import main, release
 from export.temperature import Temperature
 from export.to_onnx import KINDS, count_nodes, export_graph, load_checkpoint, quantise, save
+from streamsep.bench.machine import cpu_model
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import METADATA_KEY, Corpus, Manifest
 
@@ -309,6 +312,8 @@ def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_p
         "noise.test.int8.si_sdri_db": figures,
         "noise.hop": 2,
         "noise.none": nothing,
+        "noise-3.test.int8-clusters.si_sdri_db": figures,
+        "noisette.test.int8.si_sdri_db": figures,
         "music.test.si_sdri_db": figures,
     }
     (tmp_path / "metrics.json").write_text(json.dumps(metrics))
@@ -330,9 +335,18 @@ def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_p
         assert (minutes["Street"], minutes["TSP"]) == (0.15, 0.05)
         assert not minutes.keys() & {"PicovoiceBarista", "MIR-1K"}
         assert manifest.licence.startswith("MIT")
-        assert list(manifest.metrics) == ["noise.test.int8.si_sdri_db", "noise.hop", "noise.none"]
+        assert list(manifest.metrics) == [*list(metrics)[:3], "noise-3.test.int8-clusters.si_sdri_db"]
         assert json.loads(manifest.training.recipe) == asdict(NOISE)
     card = (zoo / "noise.md").read_text(encoding="utf-8")
+    for said in (
+        "`int8` is the model through the whole engine, in 8 bits; `int8-clusters` is the engine with live clustering",
+        "`noise-3` has mixtures of 3, which the same network separates by clustering, K = 3.",
+        f"in one thread of {cpu_model()}, as",
+        onnx.load(zoo / "noise-step-int8.onnx").doc_string,
+    ):
+        assert said in card
+    assert not re.search("`fp32`|`random`|`pesq`", card)
+    assert len(re.findall(r"\| noise-.*\.onnx \| .* MB \| 0\.\d\d\d ms \|", card)) == len(GRAPHS)
     assert "6.50 (6.00 to 7.00, n = 200)" in card
     assert "nothing to measure" in card
     assert "over the 1 validation mixtures" in card
