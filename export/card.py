@@ -167,7 +167,7 @@ Windows: {front.window * ms:g} ms analysis, {front.synthesis_window * ms:g} ms s
 
 {graphs}
 
-A hop: the median in one thread of {checks.machine}, as the engine runs it. {checks.made_with}.
+A hop: the median in one thread of {checks.machine}, as the engine runs it. The graphs need {checks.made_with}.
 
 **Licence of the weights:** {manifest.licence}.
 

@@ -46,6 +46,7 @@ class Recipe:
     patience: Count
     # Younger keys, which older recipes and checkpoints lack.
     ratio_loss: Literal["snr", "si-sdr"] = "snr"
+    embedding_activation: Literal["tanh", "sigmoid"] = "tanh"
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -86,5 +87,11 @@ class Recipe:
     def shape(self) -> Shape:
         """The size of its network."""
         return Shape(
-            self.window // 2 + 1, 2, self.hidden, self.layers, self.dims, trunk=self.trunk, groups=self.groups
+            bins=self.window // 2 + 1,
+            hidden=self.hidden,
+            layers=self.layers,
+            dims=self.dims,
+            trunk=self.trunk,
+            groups=self.groups,
+            activation=self.embedding_activation,
         )

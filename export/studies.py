@@ -30,7 +30,7 @@ from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.losses import deep_clustering
 from export.mixtures import RECIPES, Mixer
-from export.networks import Chimera, Shape
+from export.networks import ACTIVATIONS, Chimera, Shape
 from export.recipe import Recipe
 from export.stages import read_start
 from export.train import Objective, bf16_helps, measure_features, save
@@ -48,7 +48,6 @@ DOMAINS = ("speech", "music", "environment")
 ALIKE = "environment"  # whose sources are of one kind, and are told apart soonest
 DIMS = (5, 10, 20, 40)
 TARGETS = ("clustering", "permuted", "strongest")
-ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
 CHECKPOINT_EVERY = 20  # steps
 WARM_UP = 20  # steps
 LOUDEST = 0.01  # share of the bins that the confidence is taken of, as in the paper
@@ -108,8 +107,8 @@ class Studied(Chimera):
     """A chimera network whose embeddings have either activation, and whose layers may run both ways."""
 
     def __init__(self, shape: Shape, activation: str, both_ways: bool) -> None:
-        super().__init__(shape)
-        self.activation, self.both_ways = ACTIVATIONS[activation], both_ways
+        super().__init__(replace(shape, activation=activation))
+        self.both_ways = both_ways
         if both_ways:
             self.trunk = nn.LSTM(shape.bins, shape.hidden, shape.layers, batch_first=True, bidirectional=True)
             self.mask_head = nn.Linear(2 * shape.hidden, shape.sources * shape.bins)

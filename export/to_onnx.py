@@ -29,6 +29,7 @@ from streamsep.models.manifest import METADATA_KEY, Manifest
 
 OPSET = 17
 IR_VERSION = 8  # the file format that came with it
+ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid"}
 LOUDEST = 1e30  # power per bin; anything above is as loud, so that finite sound of any size stays finite in float32
 
 GraphKind = Literal["step", "look-back"]
@@ -239,7 +240,7 @@ def add_embeddings(graph: Graph, net: Chimera, x: str) -> None:
     """(frames, bins, dims), unit norm."""
     weight, bias = values(net.embedding_head.weight), values(net.embedding_head.bias)
     bands = net.shape.trunk == "bands"
-    raw = graph.add("Tanh", add_linear(graph, "head", x, weight, bias))
+    raw = graph.add(ACTIVATIONS[net.shape.activation], add_linear(graph, "head", x, weight, bias))
     raw = graph.add("Reshape", raw, graph.ints("points", [-1, net.shape.bins - bands, net.shape.dims]))
     if bands:
         raw = add_top_bin(graph, raw, 1)

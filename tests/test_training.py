@@ -1,6 +1,7 @@
 """Training hears what the listener hears, its losses are what they say, its mixtures are a function of the seed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import soundfile as sf
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import NOISE, network
 from tiny_data import make_data
 
 from export.augment import (
@@ -38,7 +40,7 @@ from export.mixtures import RECIPES, SpeechMixer
 from export.networks import Chimera, Shape
 from export.parity import speech_like
 from export.to_onnx import export_graph, save
-from export.train import RATIO_LOSSES
+from export.train import RATIO_LOSSES, Objective
 from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
@@ -152,6 +154,28 @@ def test_a_silent_source_asks_for_silence_and_not_for_the_impossible(ratios: Rat
     estimate = (0.5 * mixture).requires_grad_()
     ratios(estimate[None], silent[None], mixture).sum().backward()
     assert (estimate.grad > 0).all()  # softer is better
+
+
+@pytest.mark.parametrize("trunk", [{}, {"trunk": "grouped", "groups": 2}, {"trunk": "bands", "groups": 4}])
+@pytest.mark.parametrize("ratio_loss", list(RATIO_LOSSES))
+def test_a_step_in_16_bits_is_nearly_one_in_32(trunk: dict[str, object], ratio_loss: str) -> None:
+    recipe = replace(NOISE, **trunk, ratio_loss=ratio_loss)
+    net, front = network(recipe.shape()), FrontEnd(recipe.window, recipe.synthesis, recipe.hop)
+    sources = torch.from_numpy(
+        np.stack([[speech_like(np.random.default_rng([i, j]), 0.5) for j in range(2)] for i in range(4)])
+    )
+    losses, steps = [], []
+    for bf16 in (False, True):
+        net.zero_grad()
+        loss, parts = Objective(recipe, net, front, symmetric=True, bf16=bf16)(sources, 0)
+        loss.backward()
+        assert torch.isfinite(parts).all()
+        losses.append(loss.item())
+        steps.append(torch.cat([weight.grad.flatten() for weight in net.parameters()]))
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert torch.nn.functional.cosine_similarity(*steps, dim=0) > 0.98
+    assert float(steps[1].norm()) == pytest.approx(float(steps[0].norm()), rel=0.1)
 
 
 @settings(max_examples=20, deadline=None)

@@ -107,11 +107,11 @@ def test_a_run_of_before_a_recipe_had_its_younger_keys_goes_on(start: Start, fol
     start("stopped", "--minutes", "0")
     path = folder / "stopped" / "last.pt"
     old = checkpoint(path)
-    assert old["recipe"].keys() - TINY.keys() == {"ratio_loss"}
+    assert old["recipe"].keys() - TINY.keys() == {"ratio_loss", "embedding_activation"}
     old["recipe"] = TINY
     train.save(path, old)
     with pytest.raises(SystemExit, match=r"last\.pt.*another recipe"):
-        start("stopped", ratio_loss="si-sdr")
+        start("stopped", ratio_loss="si-sdr", embedding_activation="sigmoid")
     start("stopped")
     assert_same_run(folder / "whole", folder / "stopped")
     average([old, checkpoint(path)])
@@ -257,6 +257,7 @@ def test_there_is_a_recipe_for_every_domain(name: str) -> None:
         ({"recipe": "whales"}, "recipe: .*'noise'.*whales"),
         ({"embedding_loss": "blurred"}, "embedding_loss: .*'classic' or 'whitened'.*blurred"),
         ({"ratio_loss": "sdr"}, "ratio_loss: .*'snr' or 'si-sdr'.*sdr"),
+        ({"embedding_activation": "relu"}, "embedding_activation: .*'tanh' or 'sigmoid'.*relu"),
         ({"trunk": "oak"}, "oak"),
         ({"synthesis": 32}, "hop < synthesis.*32"),
         ({"seconds": 0.005}, "seconds: 0.005 "),
