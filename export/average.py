@@ -5,24 +5,27 @@ machines or cores need not talk to each other for it.
 """
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from export.recipe import Recipe
+from export.stages import stages_before
 from export.train import save
 
 
 def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
-    """A checkpoint to release, whose averaged weights are the mean of theirs; the rest is the first one's.
+    """A checkpoint to release, whose averaged weights are the mean of theirs; it went through what any of them went
+    through, and the rest is the first one's.
 
     Raises ValueError when their recipes differ in more than the seed.
     """
     first = checkpoints[0]
-    for other in checkpoints[1:]:
-        if differing := [
-            key for key in first["recipe"] if key != "seed" and first["recipe"][key] != other["recipe"][key]
-        ]:
+    recipe, *others = (asdict(Recipe(**checkpoint["recipe"])) for checkpoint in checkpoints)
+    for other in others:
+        if differing := [key for key in recipe if key != "seed" and recipe[key] != other[key]]:
             raise ValueError(f"these runs have different recipes: {differing}")
     mean = {
         name: torch.stack([checkpoint["average"][name].double() for checkpoint in checkpoints])
@@ -30,7 +33,9 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
         .to(tensor.dtype)
         for name, tensor in first["average"].items()
     }
-    return first | {"average": mean}
+    stages = [stage for checkpoint in checkpoints for stage in stages_before(checkpoint)]
+    before = [stage for number, stage in enumerate(stages) if stage not in stages[:number]]
+    return first | {"average": mean, "before": before}
 
 
 def main() -> None:

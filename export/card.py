@@ -5,11 +5,11 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from streamsep.models.manifest import Corpus, Manifest
+from export.legend import figure, legend
+from export.stages import describe_stage
+from streamsep.models.manifest import Manifest
 
-RESEARCH_ONLY = ("MIR-1K",)  # corpora that are free for research and have no explicit licence
 CHECKSUMS = "SHA256SUMS"
 
 
@@ -93,31 +93,10 @@ ABOUT = {
 }
 
 
-def weights_licence(data: Sequence[Corpus]) -> str:
-    """The licence of weights trained on these data."""
-    research = sorted({corpus.corpus for corpus in data}.intersection(RESEARCH_ONLY))
-    if research:
-        return f"Research use only: trained on {', '.join(research)}, free for research without an explicit licence"
-    return "MIT; the data it was trained on keep their own licences, listed under training"
-
-
 def notes(domain: str) -> str:
     """Intended use and known failures, as one text."""
     about = ABOUT[domain]
     return f"Intended use: {about.use} Known failures: {' '.join(about.failures)}"
-
-
-def figure(value: Any) -> str:
-    """A measured value with its 95 % interval where it has one.
-
-    >>> figure({"mean": 6.5, "low": 6.1, "high": 6.9, "n": 200}), figure(2)
-    ('6.50 (6.10 to 6.90, n = 200)', '2')
-    """
-    if not isinstance(value, dict):
-        return str(value)
-    if value["mean"] is None:
-        return "nothing to measure"
-    return f"{value['mean']:.2f} ({value['low']:.2f} to {value['high']:.2f}, n = {value['n']})"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -126,12 +105,30 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
-def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], price: str) -> str:
-    """The model card in Markdown.
+@dataclass(frozen=True)
+class File:
+    """A graph that was written."""
 
-    files: name, bytes and manifest of every graph; parity: error by way to run them; price: a sentence on 8 bits.
-    """
-    manifest = files[0][2]
+    name: str
+    bytes: int
+    manifest: Manifest
+    hop_ms: float  # median
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What a release found out: a number or a sentence each."""
+
+    parity: dict[str, float]  # error by way to run the graphs
+    price: str  # of 8 bits
+    temperature: str  # of the masks
+    made_with: str  # operator sets and versions
+    machine: str  # where the hops were timed
+
+
+def card(files: Sequence[File], checks: Checks) -> str:
+    """The model card in Markdown, of all graphs of a model."""
+    manifest = files[0].manifest
     about, training = ABOUT[manifest.domain], manifest.training
     front = manifest.front_end
     ms = 1000 / front.sample_rate
@@ -140,22 +137,28 @@ def card(files: Sequence[tuple[str, int, Manifest]], parity: dict[str, float], p
         [[item.corpus, f"{item.minutes:.1f}", item.licence] for item in training.data],
     )
     graphs = table(
-        ["file", "graph", "weights", "size"],
-        [[name, entry.graph, entry.precision, f"{size / 1e6:.2f} MB"] for name, size, entry in files],
+        ["file", "graph", "weights", "size", "a hop"],
+        [
+            [
+                file.name,
+                file.manifest.graph,
+                file.manifest.precision,
+                f"{file.bytes / 1e6:.2f} MB",
+                f"{file.hop_ms:.3f} ms",
+            ]
+            for file in files
+        ],
     )
     figures = "Not measured yet."
     if manifest.metrics:
-        figures = (
-            "Mean and, in brackets, its 95 % interval, clustered by clip. `int8` and `fp32` are the model through "
-            "the whole engine, `mixture` is the mixture itself. `si_sdr_db` and `sdr_db` are the scale-invariant and "
-            "the BSS-eval signal-to-distortion ratios, with `i` their improvements; of speech, `stoi` and `estoi` "
-            "say how much can be understood and `pesq` (wide band) how it sounds.\n\n"
-            + table(["figure", "value"], [[f"`{key}`", figure(value)] for key, value in manifest.metrics.items()])
-        )
+        rows = [[f"`{key}`", figure(value)] for key, value in manifest.metrics.items()]
+        figures = f"{legend(list(manifest.metrics))}\n\n{table(['figure', 'value'], rows)}"
     recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())
-    agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in parity.items())
+    agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in checks.parity.items())
     failures = "\n".join(f"- {failure}" for failure in about.failures)
     course = f"{about.course}\n\n" if about.course else ""
+    stages = [f"- {describe_stage(json.loads(stage))}" for stage in training.before]
+    before = "\n".join(["The weights had gone through this before, oldest first:\n", *stages, "\n"]) if stages else ""
     return f"""# {manifest.domain}: {about.title}
 
 Version {manifest.version}. A causal recurrent chimera network: masks and {manifest.embedding_dims}-dimensional
@@ -163,6 +166,8 @@ embeddings on one trunk, {manifest.parameters:,} parameters from spectrum to mas
 Windows: {front.window * ms:g} ms analysis, {front.synthesis_window * ms:g} ms synthesis; hop {front.hop * ms:g} ms.
 
 {graphs}
+
+A hop: the median in one thread of {checks.machine}, as the engine runs it. The graphs need {checks.made_with}.
 
 **Licence of the weights:** {manifest.licence}.
 
@@ -180,7 +185,7 @@ Expected from how it was trained; not each of them was measured.
 
 {figures}
 
-8 bits: {price}
+8 bits: {checks.price}
 
 The float32 graphs against the training network, largest error over the peak:
 
@@ -188,13 +193,15 @@ The float32 graphs against the training network, largest error over the peak:
 
 ## Data
 
-What the recipe draws from, training split only.
+What the recipe draws from, and the recipes of what came before, training split only.
 
 {kept}
 
 ## Recipe
 
-{course}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+{course}{before}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+
+{checks.temperature}
 """
 
 

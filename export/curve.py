@@ -1,7 +1,8 @@
 """Learning curves of one or several runs in one picture: python -m export.curve runs/D/log.csv ... -o curve.png.
 
-Above, what the training loss hears: the signal-to-noise ratio of its mixtures, a running mean. Below, SI-SDR
-improvement on the validation list, with the best of each run. Needs matplotlib (the extra "figures").
+Above, what the training loss hears: the signal-to-noise ratio of its mixtures (SI-SDR where the recipe says so), a
+running mean. Below, SI-SDR improvement on the validation list, with the best of each run. Needs matplotlib (the extra
+"figures").
 """
 
 import argparse

@@ -1,9 +1,10 @@
 """Training mixtures, made on the fly: a batch is a pure function of (seed, step), so a run can resume anywhere.
 
-Recipes: `speech` (two talkers), `noise` (a talker at -5 to +10 dB over a noise or an event), `music` (vocals over
-accompaniment at +-2.5 dB, from the same song at the same time, or remixed at random), `environment` (events of two
-kinds). What live sound needs is added to all: levels over 40 dB, spectral tilt, other speeds, rooms, and now and then
-one source alone or none.
+Recipes: `speech` (two talkers within +-6 dB), `noise` (a talker at -6 to +11 dB over a noise or an event), `music`
+(vocals within +-3.5 dB of their accompaniment, half the time of one song at one time, else remixed at random),
+`environment` (events of two kinds within +-6 dB). Each range is a decibel wider at either end than that of the
+papers' mixtures and of the validation lists. What live sound needs is added to all: levels over 40 dB (mixtures of
+-52 to -12 dB RMS under full scale), spectral tilt, other speeds, rooms, and now and then one source alone or none.
 """
 
 from pathlib import Path
@@ -40,7 +41,8 @@ class Mixer:
     """Shared by the recipes: gains, level, one source alone or none."""
 
     symmetric = False  # the slots are of one kind and may come out in any order
-    snr_db = (-6.0, 6.0)
+    snr_db = (-6.0, 6.0)  # of the first source over the second, by `rms`
+    level_db = (-52.0, -12.0)  # of the mixture, RMS under full scale; less where its peaks would not fit
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
         """The two raw sources of one example, (samples,) each."""
@@ -62,7 +64,7 @@ class Mixer:
         elif alone < 0.07:
             sources[:] = 0
         mixture = sources.sum(0)
-        wanted = 10 ** (rng.uniform(-48, -12) / 20) / max(float(np.sqrt(np.square(mixture).mean())), 1e-6)
+        wanted = 10 ** (rng.uniform(*self.level_db) / 20) / max(float(np.sqrt(np.square(mixture).mean())), 1e-6)
         loudest = PEAK / max(float(np.abs(mixture).max()), 1e-6)
         return (sources * np.float32(min(wanted, loudest))).astype(np.float32)
 

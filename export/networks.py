@@ -23,6 +23,7 @@ LEVEL_TIME_S = 1.0  # how long the running level remembers
 # What is left of it after a frame: a float32, so that the graphs, which know no other numbers, forget alike.
 KEEP = float(np.float32(math.exp(-1 / (LEVEL_TIME_S * FRAMES_PER_S))))
 TRUNKS = ("lstm", "grouped", "bands")
+ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}  # of the embeddings, before they get unit norm
 
 Memory = list[tuple[Tensor, Tensor]]  # hidden and cell, (1, batch, units) each, of LSTMs one by one
 
@@ -38,10 +39,13 @@ class Shape:
     dims: int = 20
     trunk: str = "lstm"
     groups: int = 1  # LSTMs side by side in a layer, each of a part of `hidden`; or bands, each of `hidden`
+    activation: str = "tanh"  # of the embeddings
 
     def __post_init__(self) -> None:
         if self.trunk not in TRUNKS:
             raise ValueError(f"trunk: should be one of {list(TRUNKS)}, got {self.trunk!r}")
+        if self.activation not in ACTIVATIONS:
+            raise ValueError(f"activation: should be one of {list(ACTIVATIONS)}, got {self.activation!r}")
         if self.trunk == "lstm" and self.groups != 1:
             raise ValueError(f"groups: should be 1, for the trunk 'lstm' has none, got {self.groups}")
         if self.trunk == "grouped" and (self.groups < 1 or self.hidden % self.groups):
@@ -132,7 +136,6 @@ class Chimera(nn.Module):
     def __init__(self, shape: Shape) -> None:
         super().__init__()
         self.shape = shape
-        self.activation = torch.tanh  # of the embeddings
         self.register_buffer("feature_mean", torch.full((shape.bins,), -3.0))
         self.register_buffer("feature_scale", torch.full((shape.bins,), 1.5))
         if shape.trunk == "grouped":
@@ -210,14 +213,19 @@ class Chimera(nn.Module):
 
     def masks(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, sources, bins), in [0, 1], adding up to 1 over the sources."""
-        logits = self.mask_head(trunk).float().unflatten(-1, (self.shape.sources, -1))
+        return torch.softmax(self.logits(trunk), dim=-2)
+
+    def logits(self, trunk: Tensor) -> Tensor:
+        """What `forward` gave -> (batch, frames, sources, bins), of which the masks are the softmax."""
+        logits: Tensor = self.mask_head(trunk).float().unflatten(-1, (self.shape.sources, -1))
         if self.shape.trunk == "bands":  # (batch, frames, bands, sources, bins of a band)
             logits = top_bin_too(logits.transpose(2, 3).flatten(3), -1)
-        return torch.softmax(logits, dim=-2)
+        return logits
 
     def embeddings(self, trunk: Tensor) -> Tensor:
         """What `forward` gave -> (batch, frames, bins, dims), unit norm."""
-        raw = self.activation(self.embedding_head(trunk).float()).unflatten(-1, (-1, self.shape.dims))
+        raw = ACTIVATIONS[self.shape.activation](self.embedding_head(trunk).float())
+        raw = raw.unflatten(-1, (-1, self.shape.dims))
         if self.shape.trunk == "bands":
             raw = top_bin_too(raw.flatten(2, 3), -2)
         return raw / raw.square().sum(-1, keepdim=True).clamp_min(1e-12).sqrt()

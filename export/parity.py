@@ -20,6 +20,8 @@ from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.models.loader import Batch, open_graph, read_manifest
 
 TOLERANCE = 1e-4  # of the reference's peak, float32 graphs
+HIGHEST_PRICE_DB = 0.3  # of SI-SDR, mean over the validation list, that 8 bits may cost
+LEAST_SNR_DB = 20.0  # of what an 8-bit graph puts out; trained ones have 40 and more
 HOPS = 1000  # of each graph that are timed
 TURN = 50  # hops of one graph before it is the next one's turn; the first few find the caches full of another graph
 
@@ -91,6 +93,19 @@ def check(found: dict[str, float]) -> None:
     """Raise ValueError when a float32 graph is further from the training network than rounding explains."""
     if wrong := {way: error for way, error in found.items() if not error <= TOLERANCE}:
         raise ValueError(f"the graphs differ from the training network by more than {TOLERANCE} of its peak: {wrong}")
+
+
+def check_8_bits(ratios_db: dict[str, float], prices: Sequence[float]) -> None:
+    """Raise ValueError when 8 bits ruin what a graph puts out, or cost too much on the mean.
+
+    ratios_db: signal-to-noise ratio by output; prices: of every validation mixture, in dB; none without a list.
+    """
+    if ruined := {name: ratio for name, ratio in ratios_db.items() if not ratio >= LEAST_SNR_DB}:
+        raise ValueError(f"8 bits: expected a signal-to-noise ratio of {LEAST_SNR_DB} dB or more, got {ruined}")
+    if len(prices) and not np.mean(prices) <= HIGHEST_PRICE_DB:
+        raise ValueError(
+            f"8 bits: may cost {HIGHEST_PRICE_DB} dB of SI-SDR on the mean, cost {np.mean(prices):.3f} dB"
+        )
 
 
 def snr_db(found: Result, wanted: Result) -> float:

@@ -1,7 +1,7 @@
 """A training's settings: what configs/train/*.yaml may hold, and how they are checked."""
 
 import difflib
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -44,6 +44,9 @@ class Recipe:
     mask_weight: Weight
     validate_every: Count
     patience: Count
+    # Younger keys, which older recipes and checkpoints lack.
+    ratio_loss: Literal["snr", "si-sdr"] = "snr"
+    embedding_activation: Literal["tanh", "sigmoid"] = "tanh"
 
     @classmethod
     def read(cls, path: Path) -> "Recipe":
@@ -52,13 +55,15 @@ class Recipe:
             raise ConfigError(f"{path}: no such file; recipes are YAML files like those under configs/train")
         values = read_yaml(path)
         known = [field.name for field in fields(cls)]
-        complaints = [f"{key}: missing" for key in known if key not in values]
+        needed = [field.name for field in fields(cls) if field.default is MISSING]
+        complaints = [f"{key}: missing" for key in needed if key not in values]
         for key in values:
             if key not in known:
                 close = difflib.get_close_matches(str(key), known, n=1, cutoff=0.5)
                 complaints.append(f"{key}: unknown key" + (f", did you mean {close[0]}?" if close else ""))
         if complaints:
-            raise ConfigError(f"{path}: {'; '.join(complaints)}; all of these are needed and no others: {known}")
+            others = [key for key in known if key not in needed]
+            raise ConfigError(f"{path}: {'; '.join(complaints)}; needed are all of {needed}, others are {others}")
         try:
             recipe = cls(**values)
             recipe.check()
@@ -82,5 +87,11 @@ class Recipe:
     def shape(self) -> Shape:
         """The size of its network."""
         return Shape(
-            self.window // 2 + 1, 2, self.hidden, self.layers, self.dims, trunk=self.trunk, groups=self.groups
+            bins=self.window // 2 + 1,
+            hidden=self.hidden,
+            layers=self.layers,
+            dims=self.dims,
+            trunk=self.trunk,
+            groups=self.groups,
+            activation=self.embedding_activation,
         )

@@ -1,26 +1,31 @@
 """A checkpoint to shipped files: python -m export.release runs/noise/best.pt --data DIR --out streamsep/models/zoo.
 
 Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
-it is written elsewhere and the float32 graphs have been found equal to the training network. Each file is replaced
-whole; SHA256SUMS comes last, so after an interruption it tells which files are not of its release. Run it again with
---metrics, files that `streamsep quality --json` wrote, to put figures into the manifests and the card.
+it is written elsewhere, the float32 graphs have been found equal to the training network, and those of 8 bits nearly
+as good. Each file is replaced whole; SHA256SUMS comes last, so after an interruption it tells which files are not of
+its release. Run it again with --metrics, files that `streamsep quality --json` wrote, to put figures into the
+manifests and the card.
 """
 
 import argparse
 import json
+import re
 import shutil
 from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 
-from export.card import ABOUT, CHECKSUMS, card, checksums, notes, weights_licence
+from export.card import ABOUT, CHECKSUMS, Checks, File, card, checksums, notes
 from export.centres import warm_starts
-from export.corpus import RATE, Clips
+from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
+from export.licences import weights_licence
 from export.mixtures import RECIPES
 from export.networks import Chimera
 from export.parity import (
@@ -28,6 +33,7 @@ from export.parity import (
     analyse,
     at_once,
     check,
+    check_8_bits,
     errors,
     frame_by_frame,
     prices_db,
@@ -35,6 +41,8 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
+from export.stages import describe_stage, stages_of_release
+from export.temperature import best_temperature, scale_logits
 from export.to_onnx import (
     KINDS,
     count_nodes,
@@ -45,6 +53,7 @@ from export.to_onnx import (
     quantise,
     save,
 )
+from streamsep.bench.machine import cpu_model
 from streamsep.evaluation.lists import mixtures
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
@@ -52,13 +61,16 @@ from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
 SECONDS = 4.0  # of sound that parity is checked with
 
 
-def training_data(recipe: str, data: Path, cache: Path) -> tuple[Corpus, ...]:
-    """Minutes by corpus and licence of all the recipe may draw from, as its mixer selects them."""
+def training_data(recipes: Iterable[str], data: Path, cache: Path) -> tuple[Corpus, ...]:
+    """Minutes by corpus and licence of all that the recipes may draw from, as their mixers select them."""
+    clips: dict[str, Clip] = {}  # by path, for recipes share them
+    for recipe in dict.fromkeys(recipes):
+        for drawn_from in vars(RECIPES[recipe](data, "train", cache)).values():
+            if isinstance(drawn_from, Clips):
+                clips |= {clip.path: clip for clip in drawn_from.clips}
     seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    drawn_from = vars(RECIPES[recipe](data, "train", cache)).values()
-    for clips in {id(clips): clips for clips in drawn_from if isinstance(clips, Clips)}.values():
-        for clip in clips.clips:
-            seconds[clip.corpus, clip.licence] += clip.length / RATE
+    for clip in clips.values():
+        seconds[clip.corpus, clip.licence] += clip.length / RATE
     return tuple(
         Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
         for (corpus, licence), total in sorted(seconds.items())
@@ -76,19 +88,24 @@ def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
             interval = isinstance(value, dict) and value.keys() >= {"mean", "low", "high", "n"}
             if not interval and not isinstance(value, int | float):
                 raise ValueError(f"{path}: {key}: expected a number or mean, low, high and n, got {value!r}")
-            if key.startswith(f"{domain}."):
+            if re.match(rf"{domain}(-\d+)?\.", key):  # speech-3.…: of three sources
                 found[key] = value
     return found
 
 
 def describe(
-    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path
+    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path, after: Sequence[Path]
 ) -> tuple[Manifest, Chimera]:
     """What all graphs of the model share, as the manifest of its float32 step graph, and the network."""
     recipe, net, steps = load_checkpoint(checkpoint)
     if recipe.recipe not in ABOUT:
         raise ValueError(f"{checkpoint}: export/card.py says nothing of {recipe.recipe!r}, only of {sorted(ABOUT)}")
-    corpora = training_data(recipe.recipe, data, cache)
+    stages = stages_of_release(checkpoint, after)
+    recipes = [recipe.recipe, *(stage["recipe"]["recipe"] for stage in stages if stage)]
+    corpora = training_data(recipes, data, cache)
+    training = Training(
+        data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps, before=map(json.dumps, stages)
+    )
     manifest = Manifest(
         format=FORMAT,
         domain=recipe.recipe,
@@ -103,12 +120,22 @@ def describe(
         symmetric=RECIPES[recipe.recipe].symmetric,
         embedding_dims=recipe.dims,
         states=net.shape.state_shapes(),
-        training=Training(data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps),
+        training=training,
         licence=weights_licence(corpora),
         metrics=read_metrics(metrics, recipe.recipe),
         notes=notes(recipe.recipe),
     )
     return manifest, net
+
+
+def temper(net: Chimera, front: FrontEnd, data: Path, domain: str) -> str:
+    """Scale the mask logits as suits the validation list best, and say so in a sentence; without one, leave them."""
+    if not (data / "mixtures.csv").is_file():
+        return "The mask logits are as they were trained: there was no validation list to find a temperature on."
+    lists = (torch.from_numpy(mixture.sources) for mixture in mixtures(data, "val", domain))
+    found = best_temperature(net, front, lists, RECIPES[domain].symmetric)
+    scale_logits(net, found.factor)
+    return str(found)
 
 
 def with_centres(net: Chimera, manifest: Manifest, data: Path, cache: Path, folder: Path) -> Manifest:
@@ -136,27 +163,47 @@ def write_graphs(net: Chimera, manifest: Manifest, folder: Path) -> dict[str, Pa
 
 
 def price_of_8_bits(graphs: dict[str, Batch], front: FrontEnd, frames: Frames, data: Path, domain: str) -> str:
-    """A sentence: the signal-to-noise ratio of what comes out, and the SI-SDR it costs on the validation list."""
-    ratios = []
+    """A sentence: the signal-to-noise ratio of what comes out, and the SI-SDR it costs on the validation list.
+
+    Raises ValueError when either is worse than a release may be.
+    """
+    ratios = {}
     for kind, name in KINDS.items():
         cheap, exact = frame_by_frame(graphs[f"{kind}-int8"], frames)[0], at_once(graphs[f"{kind}-fp32"], frames)[0]
-        ratios.append(f"{name} {snr_db(cheap, exact):.1f} dB")
-    if not (data / "mixtures.csv").is_file():
-        return f"signal-to-noise ratio {', '.join(ratios)}; the price in SI-SDR was not measured."
-    prices = prices_db(front, graphs["step-fp32"], graphs["step-int8"], mixtures(data, "val", domain))
+        ratios[name] = snr_db(cheap, exact)
+    prices = []
+    if (data / "mixtures.csv").is_file():
+        prices = prices_db(front, graphs["step-fp32"], graphs["step-int8"], mixtures(data, "val", domain))
+    check_8_bits(ratios, prices)
+    said = ", ".join(f"{name} {ratio:.1f} dB" for name, ratio in ratios.items())
+    if not prices:
+        return f"signal-to-noise ratio {said}; the price in SI-SDR was not measured."
     return (
-        f"signal-to-noise ratio {', '.join(ratios)}; price in SI-SDR, mean of both slots over the {len(prices)} "
+        f"signal-to-noise ratio {said}; price in SI-SDR, mean of both slots over the {len(prices)} "
         f"validation mixtures: {np.mean(prices):.3f} dB, at most {np.max(prices):.3f} dB."
     )
 
 
 def release(
-    checkpoint: Path, data: Path, out: Path, version: str, metrics: list[Path], cache: Path = Path("runs/cache")
+    checkpoint: Path,
+    data: Path,
+    out: Path,
+    version: str,
+    metrics: list[Path],
+    cache: Path = Path("runs/cache"),
+    after: Sequence[Path] = (),
 ) -> None:
-    """Export, check, describe, and only then replace what is in `out`. Raises ValueError when a check fails."""
-    manifest, net = describe(checkpoint, data, version, metrics, cache)
+    """Export, check, describe, and only then replace what is in `out`. Raises ValueError when a check fails.
+
+    after: recipes that the weights went through before, where the checkpoint does not know them.
+    """
+    manifest, net = describe(checkpoint, data, version, metrics, cache, after)
+    for stage in manifest.training.before:
+        print(f"before its own run: {describe_stage(json.loads(stage))}")
     front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
     frames = analyse(front, speech_like(np.random.default_rng(0), SECONDS))
+    temperature = temper(net, front, data, manifest.domain)
+    print(temperature)
     part = out / f".{manifest.domain}.part"
     shutil.rmtree(part, ignore_errors=True)  # of a release that was killed
     part.mkdir(parents=True)
@@ -167,12 +214,17 @@ def release(
         for way, error in found.items():
             print(f"{way}: {error:.1e} of the peak")
         check(found)
-        for path, median_ms in zip(paths.values(), times_per_hop_ms(list(paths.values())), strict=True):
-            print(f"{path.name}: a median hop takes {median_ms:.3f} ms here")
+        files = [
+            File(path.name, path.stat().st_size, graphs[name].manifest, median_ms)
+            for (name, path), median_ms in zip(paths.items(), times_per_hop_ms(list(paths.values())), strict=True)
+        ]
+        for file in files:
+            print(f"{file.name}: a median hop takes {file.hop_ms:.3f} ms here")
         price = price_of_8_bits(graphs, front, frames, data, manifest.domain)
         print(f"8 bits: {price}")
-        files = [(path.name, path.stat().st_size, graphs[name].manifest) for name, path in paths.items()]
-        (part / f"{manifest.domain}.md").write_text(card(files, found, price), encoding="utf-8")
+        made = onnx.load(paths["step-int8"]).doc_string  # needs what all need
+        checks = Checks(found, price, temperature, made, cpu_model())
+        (part / f"{manifest.domain}.md").write_text(card(files, checks), encoding="utf-8")
         for path in sorted(part.iterdir()):
             path.replace(out / path.name)
         (part / CHECKSUMS).write_text(checksums(out), encoding="utf-8")
@@ -185,13 +237,21 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("checkpoint", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on")
+    parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on, before too")
     parser.add_argument("--out", type=Path, required=True, help="folder of models, streamsep/models/zoo")
     parser.add_argument("--version", default="1.0", help="of the model")
     parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="files of `streamsep quality --json`")
+    parser.add_argument(
+        "--after",
+        type=Path,
+        nargs="*",
+        default=[],
+        metavar="RECIPE.yaml",
+        help="what its weights went through before, oldest first; for checkpoints that do not know it themselves",
+    )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    release(options.checkpoint, options.data, options.out, options.version, options.metrics)
+    release(options.checkpoint, options.data, options.out, options.version, options.metrics, after=options.after)
 
 
 if __name__ == "__main__":

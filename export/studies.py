@@ -30,9 +30,10 @@ from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.losses import deep_clustering
 from export.mixtures import RECIPES, Mixer
-from export.networks import Chimera, Shape
+from export.networks import ACTIVATIONS, Chimera, Shape
 from export.recipe import Recipe
-from export.train import Objective, averaged_weights, bf16_helps, measure_features, save
+from export.stages import read_start
+from export.train import Objective, bf16_helps, measure_features, save
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, some_of
 from streamsep.evaluation.intervals import clustered_mean
@@ -47,7 +48,6 @@ DOMAINS = ("speech", "music", "environment")
 ALIKE = "environment"  # whose sources are of one kind, and are told apart soonest
 DIMS = (5, 10, 20, 40)
 TARGETS = ("clustering", "permuted", "strongest")
-ACTIVATIONS = {"tanh": torch.tanh, "sigmoid": torch.sigmoid}
 CHECKPOINT_EVERY = 20  # steps
 WARM_UP = 20  # steps
 LOUDEST = 0.01  # share of the bins that the confidence is taken of, as in the paper
@@ -107,8 +107,8 @@ class Studied(Chimera):
     """A chimera network whose embeddings have either activation, and whose layers may run both ways."""
 
     def __init__(self, shape: Shape, activation: str, both_ways: bool) -> None:
-        super().__init__(shape)
-        self.activation, self.both_ways = ACTIVATIONS[activation], both_ways
+        super().__init__(replace(shape, activation=activation))
+        self.both_ways = both_ways
         if both_ways:
             self.trunk = nn.LSTM(shape.bins, shape.hidden, shape.layers, batch_first=True, bidirectional=True)
             self.mask_head = nn.Linear(2 * shape.hidden, shape.sources * shape.bins)
@@ -349,7 +349,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        start = averaged_weights(options.start)
+        start = read_start(options.start).weights
         for variant in run(variants(), options.data, options.out, start, options.limit):
             write(options.json, options.out)
             print(f"{variant.name}: measured", flush=True)

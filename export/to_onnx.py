@@ -29,6 +29,7 @@ from streamsep.models.manifest import METADATA_KEY, Manifest
 
 OPSET = 17
 IR_VERSION = 8  # the file format that came with it
+ACTIVATIONS = {"tanh": "Tanh", "sigmoid": "Sigmoid"}
 LOUDEST = 1e30  # power per bin; anything above is as loud, so that finite sound of any size stays finite in float32
 
 GraphKind = Literal["step", "look-back"]
@@ -204,11 +205,9 @@ def add_band_layer(graph: Graph, number: int, x: str, layer: BandLayer) -> str:
     return graph.add("Add", x, graph.add("Reshape", spread, bands))
 
 
-def add_top_bin(graph: Graph, x: str, axis: int) -> str:
-    """Three axes: the bins of all bands on this one -> once more the last of them (`export.networks.top_bin_too`)."""
-    ends = [0] * 6
-    ends[3 + axis] = 1
-    return graph.add("Pad", x, graph.ints("top", ends), mode="edge")
+def add_top_bin(graph: Graph, bins: int, x: str, axis: int) -> str:
+    """The bins of all bands on this axis -> once more the last of them (`export.networks.top_bin_too`)."""
+    return graph.add("Gather", x, graph.ints("top", [*range(bins - 1), bins - 2]), axis=axis)
 
 
 def add_masks(graph: Graph, net: Chimera, x: str) -> None:
@@ -221,7 +220,7 @@ def add_masks(graph: Graph, net: Chimera, x: str) -> None:
         difference = add_linear(graph, "head", x, weight[:width] - weight[width:], bias[:width] - bias[width:])
         if bands:
             difference = graph.add("Reshape", difference, graph.ints("bins", [-1, 1, net.shape.bins - 1]))
-            difference = add_top_bin(graph, difference, 2)
+            difference = add_top_bin(graph, net.shape.bins, difference, 2)
         graph.add("Sigmoid", graph.add("Mul", difference, graph.floats("signs", [[1], [-1]])), name="masks")
         return
     logits = add_linear(graph, "head", x, weight, bias)
@@ -229,7 +228,7 @@ def add_masks(graph: Graph, net: Chimera, x: str) -> None:
         logits = graph.add("Reshape", logits, graph.ints("by.band", [-1, net.shape.groups, sources, width]))
         logits = graph.add("Transpose", logits, perm=[0, 2, 1, 3])
         logits = graph.add("Reshape", logits, graph.ints("slots", [-1, sources, net.shape.bins - 1]))
-        logits = add_top_bin(graph, logits, 2)
+        logits = add_top_bin(graph, net.shape.bins, logits, 2)
     else:
         logits = graph.add("Reshape", logits, graph.ints("slots", [-1, sources, width]))
     graph.add("Softmax", logits, axis=1, name="masks")
@@ -239,10 +238,10 @@ def add_embeddings(graph: Graph, net: Chimera, x: str) -> None:
     """(frames, bins, dims), unit norm."""
     weight, bias = values(net.embedding_head.weight), values(net.embedding_head.bias)
     bands = net.shape.trunk == "bands"
-    raw = graph.add("Tanh", add_linear(graph, "head", x, weight, bias))
+    raw = graph.add(ACTIVATIONS[net.shape.activation], add_linear(graph, "head", x, weight, bias))
     raw = graph.add("Reshape", raw, graph.ints("points", [-1, net.shape.bins - bands, net.shape.dims]))
     if bands:
-        raw = add_top_bin(graph, raw, 1)
+        raw = add_top_bin(graph, net.shape.bins, raw, 1)
     norm = graph.add("Max", graph.add("ReduceL2", raw, axes=[2]), graph.floats("least", 1e-6))
     graph.add("Div", raw, norm, name="embeddings")
 

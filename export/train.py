@@ -27,16 +27,25 @@ from torch import Tensor, nn
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.log import Log
-from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.losses import (
+    best_order,
+    deep_clustering,
+    error_ratios_db,
+    phase_sensitive,
+    scale_invariant_ratios_db,
+    whitened_k_means,
+)
 from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
 from export.processes import Processes, signals_to_stop
 from export.recipe import Recipe
+from export.stages import Stages, Start, read_start, stages_before
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.evaluation.lists import mixtures
 
 CHECKPOINT_EVERY = 100  # steps; and at every validation
 EMBEDDING_LOSSES = {"classic": deep_clustering, "whitened": whitened_k_means}
+RATIO_LOSSES = {"snr": error_ratios_db, "si-sdr": scale_invariant_ratios_db}
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
@@ -71,7 +80,7 @@ class Objective(nn.Module):
     def __init__(self, recipe: Recipe, net: Chimera, front: FrontEnd, symmetric: bool, bf16: bool) -> None:
         super().__init__()
         self.recipe, self.net, self.front, self.symmetric, self.bf16 = recipe, net, front, symmetric, bf16
-        self.clustering = EMBEDDING_LOSSES[recipe.embedding_loss]
+        self.clustering, self.ratios = EMBEDDING_LOSSES[recipe.embedding_loss], RATIO_LOSSES[recipe.ratio_loss]
 
     def forward(self, sources: Tensor, step: int) -> tuple[Tensor, Tensor]:
         """sources: (batch, sources, samples) -> the loss, and its parts for the log: ratio_db, clustering, mask."""
@@ -88,7 +97,7 @@ class Objective(nn.Module):
             embeddings = net.embeddings(trunk[:, some])
         estimates = front.synthesise(masks[:, :, :-1].transpose(1, 2) * mixed[:, None])
         rest = heard.sum(1, keepdim=True) - estimates.sum(1, keepdim=True)  # masks add up to 1
-        ratios = error_ratios_db(torch.cat([estimates, rest], 1), heard, mixture)
+        ratios = self.ratios(torch.cat([estimates, rest], 1), heard, mixture)
         slots = torch.arange(sources.shape[1], device=sources.device).expand(len(sources), -1)
         order = best_order(ratios.detach()) if self.symmetric else slots
         ratio = ratios.gather(2, order[:, :, None]).mean()
@@ -109,12 +118,20 @@ def validate(net: Chimera, front: FrontEnd, lists: list[Tensor], symmetric: bool
     for sources in lists:
         mixed = front.analyse(sources.sum(0))[None]
         trunk, _ = net(torch.view_as_real(mixed), net.start(1))
-        estimates = front.synthesise(net.masks(trunk)[0].transpose(0, 1) * mixed)
-        figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
-        order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))
-        before = torch.tensor([si_sdr_db(sources.sum(0), source) for source in sources])
-        improvements.append(figures.gather(1, order[:, None]).mean() - before.mean())
+        improvements.append(improvement_db(front, net.masks(trunk)[0], mixed, sources, symmetric))
     return float(torch.stack(improvements).mean())
+
+
+def improvement_db(front: FrontEnd, masks: Tensor, mixed: Tensor, sources: Tensor, symmetric: bool) -> Tensor:
+    """SI-SDR improvement of one mixture in dB, mean over the slots, symmetric ones in their best order.
+
+    masks: (frames, slots, bins); mixed: (1, frames, bins), complex; sources: (slots, samples).
+    """
+    estimates = front.synthesise(masks.transpose(0, 1) * mixed)
+    figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
+    order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))
+    before = torch.tensor([si_sdr_db(sources.sum(0), source) for source in sources])
+    return figures.gather(1, order[:, None]).mean() - before.mean()
 
 
 def si_sdr_db(estimate: Tensor, source: Tensor) -> float:
@@ -132,22 +149,12 @@ def measure_features(net: Chimera, front: FrontEnd, sources: Tensor) -> None:
     net.feature_scale.copy_(raw.std((0, 1)).clamp_min(0.1))
 
 
-def averaged_weights(path: Path) -> dict[str, Tensor]:
-    """The weights of a checkpoint that a release would take. Raises ValueError when the file is no checkpoint."""
-    try:
-        average = torch.load(path, map_location="cpu", weights_only=True)["average"]
-    except Exception as error:  # whatever the reader of a file that is none stumbles on
-        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
-    prefix = "module."
-    return {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
-
-
 def train(
     recipe: Recipe,
     mixer: Mixer,
     lists: list[Tensor],
     out: Path,
-    start: dict[str, Tensor] | None,
+    start: Start | None,
     minutes: float,
     processes: Processes,
 ) -> None:
@@ -163,7 +170,7 @@ def train(
     net = Chimera(recipe.shape()).to(device)
     if start is not None:
         try:
-            net.load_state_dict(start)
+            net.load_state_dict(start.weights)
         except RuntimeError as error:
             first_of_all = str(error).splitlines()[1].strip()
             raise SystemExit(f"--start: not the weights of the recipe's network: {first_of_all}") from None
@@ -173,6 +180,7 @@ def train(
     optimizer = torch.optim.Adam(net.parameters(), recipe.learning_rate)
     out.mkdir(parents=True, exist_ok=True)
     newest, first, best, waited, before = out / "last.pt", 0, -math.inf, 0, 0.0
+    stages: Stages = [] if start is None else start.stages
     console = Console()
 
     def say(text: str) -> None:
@@ -181,11 +189,13 @@ def train(
 
     if newest.is_file():
         content = torch.load(newest, map_location=device, weights_only=True)
-        if content["recipe"] != asdict(recipe):
+        if Recipe(**content["recipe"]) != recipe:
             raise SystemExit(f"{newest}: belongs to another recipe; choose another --out")
         net.load_state_dict(content["net"])
         average.load_state_dict(content["average"])
         optimizer.load_state_dict(content["optimizer"])
+        if start is None or "before" in content:
+            stages = stages_before(content)
         first, best, waited, before = (content[key] for key in ("step", "best", "waited", "seconds"))
         say(f"resumed at step {first}")
     elif start is None and processes.is_first:
@@ -237,7 +247,7 @@ def train(
                 log.sync()
                 state = {"recipe": asdict(recipe), "net": net.state_dict(), "average": average.state_dict()}
                 state |= {"optimizer": optimizer.state_dict(), "step": done, "seconds": before + elapsed}
-                state |= {"best": best, "waited": waited}  # dB; validations since
+                state |= {"best": best, "waited": waited, "before": stages}  # dB; validations since; `Stages`
                 if new_best:  # before the newest: a run that is killed in between comes by here again
                     save(out / "best.pt", state)
                 save(newest, state)
@@ -277,7 +287,7 @@ def main() -> None:
             mixer = RECIPES[recipe.recipe](options.data, "train", Path("runs/cache"))
         listed = mixtures(options.data, "val", recipe.recipe) if processes.is_first else ()
         lists = [torch.tensor(mixture.sources, device=processes.device) for mixture in listed]
-        start = None if options.start is None else averaged_weights(options.start)
+        start = None if options.start is None else read_start(options.start)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
     with processes:

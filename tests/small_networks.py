@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from hypothesis import strategies as st
 
-from export.networks import TRUNKS, Chimera, Shape
+from export.networks import ACTIVATIONS, TRUNKS, Chimera, Shape
 from export.recipe import Recipe
 
 torch.set_num_threads(1)  # of such small networks, threads make nothing faster
@@ -20,7 +20,7 @@ NOISE = Recipe(
 
 @st.composite
 def shapes(draw: st.DrawFn, bins: int = 33, most_sources: int = 2) -> Shape:
-    """Sizes of networks.
+    """Sizes of networks, with either activation.
 
     With fewer units or dimensions, all of them are close to 0 now and then, and rounding alone decides.
     """
@@ -31,7 +31,8 @@ def shapes(draw: st.DrawFn, bins: int = 33, most_sources: int = 2) -> Shape:
         groups = 1 if trunk == "lstm" else draw(st.integers(1, 3))
         hidden = groups * draw(st.integers(-(-6 // groups), 12 // groups))
     sources, layers, dims = draw(st.integers(2, most_sources)), draw(st.integers(1, 3)), draw(st.integers(12, 24))
-    return Shape(bins, sources, hidden, layers, dims, trunk=trunk, groups=groups)
+    activation = draw(st.sampled_from(list(ACTIVATIONS)))
+    return Shape(bins, sources, hidden, layers, dims, trunk=trunk, groups=groups, activation=activation)
 
 
 def network(shape: Shape, seed: int = 0) -> Chimera:

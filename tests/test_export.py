@@ -1,9 +1,6 @@
-"""Exported graphs compute what the training network computes, and a release is whole or not there."""
+"""Exported graphs compute what the training network computes."""
 
-import hashlib
-import json
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_networks import NOISE, network, shapes, write_checkpoint
-from tiny_data import make_data, write_list
 
 import export.centres
 import export.release
-from export.card import ABOUT
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.networks import Chimera, Shape
@@ -27,6 +22,7 @@ from export.parity import (
     analyse,
     at_once,
     check,
+    check_8_bits,
     errors,
     frame_by_frame,
     price_db,
@@ -34,14 +30,13 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
-from export.release import main, release
 from export.to_onnx import count_nodes, export_graph, load_checkpoint, quantise, save
-from streamsep.models.loader import Batch, open_model, read_manifest
+from streamsep.models.loader import Batch
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
-MUSIC = replace(NOISE, recipe="music")
 SHAPE = NOISE.shape()
 GROUPED = replace(SHAPE, trunk="grouped", groups=2)
+BANDS = replace(SHAPE, trunk="bands", groups=4)
 FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
 GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
 
@@ -69,12 +64,6 @@ def export_all(net: Chimera, folder: Path) -> dict[str, Batch]:
 @pytest.fixture(scope="module")
 def graphs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Batch]:
     return export_all(network(SHAPE), tmp_path_factory.mktemp("graphs"))
-
-
-@pytest.fixture
-def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(export.centres, "MIXTURES", 4)  # centres are tested elsewhere
-    return make_data(tmp_path / "data")
 
 
 @settings(max_examples=10, deadline=None)
@@ -153,14 +142,16 @@ def test_eight_bits_are_smaller_and_nearly_as_good(tmp_path: Path) -> None:
             assert snr_db(run(graphs[f"{kind}-int8"], frames)[0], exact) > 20
 
 
-@pytest.mark.parametrize("shape", [SHAPE, GROUPED])
+@pytest.mark.parametrize("shape", [SHAPE, GROUPED, BANDS])
 def test_both_kinds_of_layers_are_quantised_and_the_level_is_not(shape: Shape) -> None:
     operators = {node.op_type for node in quantise(export_graph(network(shape), "step")).graph.node}
     assert {"DynamicQuantizeLSTM", "MatMulInteger", "RNN"} <= operators
     assert not {"LSTM", "MatMul", "Gemm"} & operators
 
 
-@pytest.mark.parametrize(("shape", "operators"), [(SHAPE, 23), (GROUPED, 38), (replace(GROUPED, groups=1), 30)])
+@pytest.mark.parametrize(
+    ("shape", "operators"), [(SHAPE, 23), (GROUPED, 38), (replace(GROUPED, groups=1), 30), (BANDS, 47)]
+)
 def test_the_step_graph_is_lean(shape: Shape, operators: int) -> None:
     graph = export_graph(network(shape), "step")
     assert count_nodes(graph) <= operators
@@ -240,110 +231,17 @@ def test_the_price_is_what_a_worse_estimate_loses() -> None:
     assert price_db(sources, sources + 0.01 * noise, sources + 0.1 * noise) == pytest.approx(20, abs=0.1)
 
 
-def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_path: Path) -> None:
-    zoo, cache = tmp_path / "zoo", tmp_path / "cache"
-    write_list(data)
-    write_checkpoint(tmp_path / "noise.pt")
-    figures = {"mean": 6.5, "low": 6.0, "high": 7.0, "n": 200}
-    nothing = {"mean": None, "low": None, "high": None, "n": 0}
-    metrics = {
-        "noise.test.int8.si_sdri_db": figures,
-        "noise.hop": 2,
-        "noise.none": nothing,
-        "music.test.si_sdri_db": figures,
-    }
-    (tmp_path / "metrics.json").write_text(json.dumps(metrics))
-    release(tmp_path / "noise.pt", data, zoo, "1.1", [tmp_path / "metrics.json"], cache)
-
-    assert sorted(path.name for path in zoo.iterdir()) == sorted(
-        ["SHA256SUMS", "noise.md", *(f"noise-{name}.onnx" for name in GRAPHS)]
-    )
-    sums = dict(reversed(line.split("  ")) for line in (zoo / "SHA256SUMS").read_text().splitlines())
-    assert len(sums) == 5
-    for name, expected in sums.items():
-        assert hashlib.sha256((zoo / name).read_bytes()).hexdigest() == expected
-    for name in GRAPHS:
-        manifest = read_manifest(zoo / f"noise-{name}.onnx")
-        assert f"{manifest.graph}-{manifest.precision}" == name
-        assert (manifest.version, manifest.training.steps, manifest.training.seed) == ("1.1", 70, 1)
-        assert manifest.parameters == open_model(zoo / "noise-step-fp32.onnx")[0].parameters > 1000
-        minutes = {item.corpus: item.minutes for item in manifest.training.data}
-        assert (minutes["Street"], minutes["TSP"]) == (0.15, 0.05)
-        assert not minutes.keys() & {"PicovoiceBarista", "MIR-1K"}
-        assert manifest.licence.startswith("MIT")
-        assert list(manifest.metrics) == ["noise.test.int8.si_sdri_db", "noise.hop", "noise.none"]
-        assert json.loads(manifest.training.recipe) == asdict(NOISE)
-    card = (zoo / "noise.md").read_text(encoding="utf-8")
-    assert "6.50 (6.00 to 7.00, n = 200)" in card
-    assert "nothing to measure" in card
-    assert "over the 1 validation mixtures" in card
-    assert "| TSP | 0.1 | BSD |" in card or "| TSP | 0.0 | BSD |" in card
-
-
-def test_music_is_for_research_and_the_checksums_cover_the_whole_folder(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    zoo = tmp_path / "zoo"
-    monkeypatch.chdir(tmp_path)
-    for recipe in (NOISE, MUSIC):
-        write_checkpoint(tmp_path / "last.pt", recipe)
-        monkeypatch.setattr(sys, "argv", ["release", "last.pt", "--data", str(data), "--out", str(zoo)])
-        main()
-    manifest = read_manifest(zoo / "music-step-int8.onnx")
-    assert manifest.licence.startswith("Research use only: trained on MIR-1K")
-    assert manifest.sources == ("vocals", "accompaniment")
-    assert manifest.metrics == {}
-    assert len((zoo / "SHA256SUMS").read_text().splitlines()) == 10
-    assert "Not measured yet" in (zoo / "music.md").read_text(encoding="utf-8")
-    assert "the price in SI-SDR was not measured" in (zoo / "music.md").read_text(encoding="utf-8")
-    assert "none \\| for research" in (zoo / "music.md").read_text(encoding="utf-8")
-
-
-def test_a_figure_without_its_interval_is_refused(data: Path, tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "last.pt")
-    (tmp_path / "metrics.json").write_text('{"noise.x": "good"}')
-    with pytest.raises(ValueError, match=r"metrics\.json: noise\.x: expected a number"):
-        release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [tmp_path / "metrics.json"], tmp_path / "cache")
-
-
-def test_a_recipe_nobody_described_is_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_checkpoint(tmp_path / "last.pt")
-    monkeypatch.delitem(ABOUT, "noise")
-    with pytest.raises(ValueError, match="says nothing of 'noise'"):
-        release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
-
-
-@pytest.mark.parametrize("step", ["quantise", "errors", "card", "checksums"])
-def test_an_interrupted_release_leaves_only_whole_files(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
-) -> None:
-    zoo, cache = tmp_path / "zoo", tmp_path / "cache"
-    write_checkpoint(tmp_path / "last.pt")
-    release(tmp_path / "last.pt", data, zoo, "1.0", [], cache)
-    before = {path.name: path.read_bytes() for path in zoo.iterdir()}
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(export.release, step, interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            release(tmp_path / "last.pt", data, zoo, "2.0", [], cache)
-    after = {path.name: path.read_bytes() for path in zoo.iterdir()}
-    assert after.keys() == before.keys()
-    if step == "checksums":  # all files are new, and the checksums say that they are not of their release
-        assert {read_manifest(path).version for path in zoo.glob("*.onnx")} == {"2.0"}
-        assert after["SHA256SUMS"] == before["SHA256SUMS"]
-    else:
-        assert after == before
-
-
-def test_what_a_killed_release_left_behind_is_cleared_away(data: Path, tmp_path: Path) -> None:
-    left = tmp_path / "zoo" / ".noise.part"
-    left.mkdir(parents=True)
-    (left / "noise-step-fp32.onnx").write_bytes(b"half a mod")
-    (left / "rubbish.onnx").write_bytes(b"rubbish")
-    write_checkpoint(tmp_path / "last.pt")
-    release(tmp_path / "last.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
-    assert not left.exists()
-    assert not (tmp_path / "zoo" / "rubbish.onnx").exists()
+@pytest.mark.parametrize(
+    ("ratios", "prices", "said"),
+    [
+        ({"masks": 19.9, "embeddings": 40.0}, [0.0], "masks"),
+        ({"masks": 40.0, "embeddings": float("nan")}, [0.0], "embeddings"),
+        ({"masks": 40.0}, [0.1, 0.6], r"may cost 0\.3 dB .* cost 0\.350 dB"),
+        ({"masks": 40.0}, [0.1, float("nan")], "cost nan dB"),
+    ],
+)
+def test_eight_bits_that_ruin_the_sound_do_not_pass(ratios: dict[str, float], prices: list[float], said: str) -> None:
+    with pytest.raises(ValueError, match=f"8 bits: .*{said}"):
+        check_8_bits(ratios, prices)
+    check_8_bits({"masks": 20.0}, [0.1, 0.5])
+    check_8_bits({"masks": 20.0}, [])

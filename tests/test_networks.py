@@ -108,6 +108,13 @@ def test_masks_add_up_to_one_and_embeddings_have_unit_norm(shape: Shape, seed: i
     torch.testing.assert_close(embeddings.norm(dim=-1), torch.ones_like(embeddings[..., 0]))
 
 
+def test_embeddings_of_sigmoids_are_all_of_one_sign_and_those_of_tangents_are_not() -> None:
+    for activation in ("sigmoid", "tanh"):
+        net, spectrum = network(Shape(33, hidden=8, activation=activation)), spectrum_of(0)
+        embeddings = results(net, spectrum, net.start(1))[1]
+        assert (embeddings.min() < 0) == (activation == "tanh")
+
+
 @settings(max_examples=10, deadline=None)
 @given(shapes(), seeds)
 def test_every_weight_learns(shape: Shape, seed: int) -> None:
@@ -172,6 +179,7 @@ def test_the_weights_of_an_lstm_trunk_have_the_names_that_checkpoints_know() -> 
     ("wrong", "complaint"),
     [
         ({"trunk": "transformer"}, r"trunk: should be one of \['lstm', 'grouped', 'bands'\], got 'transformer'"),
+        ({"activation": "relu"}, r"activation: should be one of \['tanh', 'sigmoid'\], got 'relu'"),
         ({"groups": 2}, r"groups: should be 1, .* got 2"),
         ({"trunk": "grouped", "groups": 5}, r"groups: should divide hidden \(288\), got 5"),
         ({"trunk": "grouped", "groups": 0}, r"groups: should divide hidden \(288\), got 0"),

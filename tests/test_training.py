@@ -1,5 +1,7 @@
 """Training hears what the listener hears, its losses are what they say, its mixtures are a function of the seed."""
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +10,12 @@ import soundfile as sf
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_networks import NOISE, network
 from tiny_data import make_data
 
 from export.augment import (
     Rooms,
+    Sound,
     another_speed,
     colour,
     faster,
@@ -22,13 +26,22 @@ from export.augment import (
     synthetic_noise,
     tilt,
 )
-from export.corpus import RATE, Clips
+from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
-from export.losses import best_order, deep_clustering, error_ratios_db, phase_sensitive, whitened_k_means
+from export.losses import (
+    best_order,
+    deep_clustering,
+    error_ratios_db,
+    phase_sensitive,
+    scale_invariant_ratios_db,
+    whitened_k_means,
+)
 from export.mixtures import RECIPES, SpeechMixer
 from export.networks import Chimera, Shape
 from export.parity import speech_like
 from export.to_onnx import export_graph, save
+from export.train import RATIO_LOSSES, Objective
+from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.engine import Engine
@@ -36,6 +49,9 @@ from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.stft import Analysis, Synthesis
 
 torch.set_num_threads(1)
+
+Ratios = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Drawn = tuple[str, np.ndarray]  # a recipe and (examples, sources, samples)
 
 
 @settings(max_examples=20, deadline=None)
@@ -114,11 +130,52 @@ def test_the_error_ratio_is_minus_the_signal_to_noise_ratio(ratio_db: float, see
     assert abs(float(found) + ratio_db) < 1e-2
 
 
-def test_a_silent_source_asks_for_silence_and_not_for_the_impossible() -> None:
+@settings(max_examples=20, deadline=None)
+@given(st.floats(-25, 25), st.floats(-12, 12), st.integers(0, 2**31))
+def test_the_scale_invariant_ratio_is_minus_si_sdr_and_takes_no_notice_of_loudness(
+    ratio_db: float, gain_db: float, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    source, error = (torch.tensor(rng.normal(size=(1, 8000))) for _ in range(2))
+    estimate = source + error * source.norm() / error.norm() * 10 ** (-ratio_db / 20)
+    louder = estimate * 10 ** (gain_db / 20)
+    found = float(scale_invariant_ratios_db(louder[None], source[None], source, limit=1e-9))
+    assert found == pytest.approx(-si_sdr_db(estimate[0].numpy(), source[0].numpy()), abs=1e-2)
+    usual = float(scale_invariant_ratios_db(louder[None], source[None], source + error))
+    assert -30.1 < usual < 30.1
+
+
+@pytest.mark.parametrize("ratios", list(RATIO_LOSSES.values()))
+def test_a_silent_source_asks_for_silence_and_not_for_the_impossible(ratios: Ratios) -> None:
     mixture = torch.ones(1, 100)
     silent = torch.zeros(1, 100)
-    assert float(error_ratios_db(silent[None], silent[None], mixture)) == pytest.approx(0)
-    assert float(error_ratios_db(mixture[None], silent[None], mixture)) == pytest.approx(30, abs=0.1)
+    assert float(ratios(silent[None], silent[None], mixture)) == pytest.approx(0)
+    assert float(ratios(mixture[None], silent[None], mixture)) == pytest.approx(30, abs=0.1)
+    estimate = (0.5 * mixture).requires_grad_()
+    ratios(estimate[None], silent[None], mixture).sum().backward()
+    assert (estimate.grad > 0).all()  # softer is better
+
+
+@pytest.mark.parametrize("trunk", [{}, {"trunk": "grouped", "groups": 2}, {"trunk": "bands", "groups": 4}])
+@pytest.mark.parametrize("ratio_loss", list(RATIO_LOSSES))
+def test_a_step_in_16_bits_is_nearly_one_in_32(trunk: dict[str, object], ratio_loss: str) -> None:
+    recipe = replace(NOISE, **trunk, ratio_loss=ratio_loss)
+    net, front = network(recipe.shape()), FrontEnd(recipe.window, recipe.synthesis, recipe.hop)
+    sources = torch.from_numpy(
+        np.stack([[speech_like(np.random.default_rng([i, j]), 0.5) for j in range(2)] for i in range(4)])
+    )
+    losses, steps = [], []
+    for bf16 in (False, True):
+        net.zero_grad()
+        loss, parts = Objective(recipe, net, front, symmetric=True, bf16=bf16)(sources, 0)
+        loss.backward()
+        assert torch.isfinite(parts).all()
+        losses.append(loss.item())
+        steps.append(torch.cat([weight.grad.flatten() for weight in net.parameters()]))
+    assert losses[0] != losses[1]
+    assert losses[1] == pytest.approx(losses[0], rel=0.02)
+    assert torch.nn.functional.cosine_similarity(*steps, dim=0) > 0.98
+    assert float(steps[1].norm()) == pytest.approx(float(steps[0].norm()), rel=0.1)
 
 
 @settings(max_examples=20, deadline=None)
@@ -184,18 +241,71 @@ def test_what_varies_a_sound_keeps_its_length_and_makes_it_finite(seed: int, sam
         assert not np.array_equal(other, sound)
 
 
-@pytest.mark.parametrize("recipe", sorted(RECIPES))
-def test_some_examples_hold_one_source_or_none_and_none_is_louder_than_full_scale(
-    recipe: str, tmp_path: Path
-) -> None:
-    mixer = RECIPES[recipe](make_data(tmp_path / "data"), "train", tmp_path / "cache")
-    batch = mixer.batch(1, 3, range(500), 6000)
+@pytest.fixture(scope="module", params=sorted(RECIPES))
+def drawn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    """A recipe, and 500 examples of it."""
+    folder = tmp_path_factory.mktemp("drawn")
+    mixer = RECIPES[request.param](make_data(folder / "data"), "train", folder / "cache")
+    return request.param, mixer.batch(1, 3, range(500), 6000)
+
+
+def test_some_examples_hold_one_source_or_none_and_none_is_louder_than_full_scale(drawn: Drawn) -> None:
+    _, batch = drawn
     silent = (np.abs(batch).max(-1) == 0).sum(-1)  # sources of each example
     assert 0.02 < np.mean(silent == 1) < 0.3  # a beep may have a gap as long as this
     assert 0 < np.mean(silent == 2) < 0.05
     assert np.abs(batch.sum(1)).max() < 1
     level_db = 10 * np.log10(np.square(batch[silent == 0].sum(1)).mean(-1))
-    assert np.ptp(level_db) > 25
+    assert -52.1 < level_db.min() < -50
+    assert -16 < level_db.max() < -11.9
+
+
+def test_the_ratio_of_the_sources_is_the_papers_and_a_decibel_more_at_either_end(drawn: Drawn) -> None:
+    recipe, batch = drawn
+    least, most = {"noise": (-6, 11), "music": (-3.5, 3.5)}.get(recipe, (-6, 6))
+    levels = np.array([[rms(source) for source in example] for example in batch])
+    ratios_db = 20 * np.log10(np.divide(*levels[levels.min(1) > 0].T))
+    assert least - 0.01 < ratios_db.min() < least + 0.5
+    assert most - 0.5 < ratios_db.max() < most + 0.01
+
+
+def test_half_of_the_music_is_one_song_at_one_time_and_the_rest_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = make_data(tmp_path / "data")
+    for part in ("vocals", "accompaniment"):  # the same sound, so that they are alike only at the same time
+        sf.write(data / f"e.{part}.wav", 0.1 * np.random.default_rng(0).standard_normal(3 * RATE), RATE)
+    for name in ("tilt", "colour"):
+        monkeypatch.setattr(f"export.mixtures.{name}", lambda _, sound, *more: sound)
+    mixer = RECIPES["music"](data, "train", tmp_path / "cache")
+    monkeypatch.setattr(mixer.rooms, "apply", lambda rng, sound: sound)
+    pairs = (mixer.pair(np.random.default_rng(seed), 4000) for seed in range(300))
+    alike = np.array([abs(np.corrcoef(*pair)[0, 1]) for pair in pairs])
+    assert 0.4 < np.mean(alike > 0.999) < 0.6
+    assert np.mean(alike < 0.3) > 0.4
+
+
+def test_two_events_are_of_two_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest = make_data(tmp_path / "data") / "manifest.csv"
+    text = manifest.read_text()
+    for clip in "cd":  # two clips of one kind, beside that of another
+        text = text.replace(f"{clip}.wav,{clip}.wav", f"{clip}.wav,bell")
+    manifest.write_text(text.replace("Street,noise,train", "Street,event,train"))
+    mixer = RECIPES["environment"](manifest.parent, "train", tmp_path / "cache")
+    real, heard = mixer.event, []
+
+    def event(rng: np.random.Generator, clips: Clips, clip: Clip, samples: int) -> Sound:
+        heard.append(clip)
+        return real(rng, clips, clip, samples)
+
+    monkeypatch.setattr(mixer, "event", event)
+    twos = []
+    for seed in range(60):
+        mixer.pair(np.random.default_rng(seed), 2000)
+        twos += [{clip.group for clip in heard}] if len(heard) == 2 else []
+        heard.clear()
+    assert len(twos) > 40
+    assert all(kinds == {"bell", "j.wav"} for kinds in twos)
 
 
 def test_a_mixture_of_talkers_is_of_two_different_ones(tmp_path: Path) -> None:

@@ -102,6 +102,21 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not_been(start: Start, fold
         start("whole", hidden=9)
 
 
+def test_a_run_of_before_a_recipe_had_its_younger_keys_goes_on(start: Start, folder: Path) -> None:
+    start("whole")
+    start("stopped", "--minutes", "0")
+    path = folder / "stopped" / "last.pt"
+    old = checkpoint(path)
+    assert old["recipe"].keys() - TINY.keys() == {"ratio_loss", "embedding_activation"}
+    old["recipe"] = TINY
+    train.save(path, old)
+    with pytest.raises(SystemExit, match=r"last\.pt.*another recipe"):
+        start("stopped", ratio_loss="si-sdr", embedding_activation="sigmoid")
+    start("stopped")
+    assert_same_run(folder / "whole", folder / "stopped")
+    average([old, checkpoint(path)])
+
+
 def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder: Path) -> None:
     start("first")
     start("second", "--start", "first/last.pt", recipe="environment", steps=1, learning_rate=1e-12)
@@ -109,6 +124,17 @@ def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder
     for name, tensor in second["net"].items():
         assert torch.allclose(tensor, first["average"][f"module.{name}"], atol=1e-6)
     assert not torch.equal(second["net"]["mask_head.weight"], first["net"]["mask_head.weight"])
+    noise, environment = ({"recipe": each["recipe"], "steps": each["step"]} for each in (first, second))
+    assert (first["before"], second["before"]) == ([], [noise])
+    start("chain", "--start", "second/last.pt", steps=2, seed=4)
+    assert checkpoint(folder / "chain" / "last.pt")["before"] == [noise, environment]
+    assert average([second, second | {"before": [noise, environment]}])["before"] == [noise, environment]
+    old = {key: value for key, value in second.items() if key != "before"}  # from before it was recorded
+    train.save(folder / "second" / "last.pt", old)
+    for more, before in (((), [None]), (("--start", "second/last.pt"), [None, environment])):
+        train.save(folder / "chain" / "last.pt", old | {"recipe": noise["recipe"] | {"steps": 2}})
+        start("chain", *more, steps=2)  # goes on from there
+        assert checkpoint(folder / "chain" / "last.pt")["before"] == before
     with pytest.raises(SystemExit, match=r"--start: .*trunk"):
         start("third", "--start", "first/last.pt", hidden=9)
     (folder / "junk.pt").write_bytes(b"junk")
@@ -230,6 +256,8 @@ def test_there_is_a_recipe_for_every_domain(name: str) -> None:
         ({"learning_rate": float("nan")}, "learning_rate: .*finite.*nan"),
         ({"recipe": "whales"}, "recipe: .*'noise'.*whales"),
         ({"embedding_loss": "blurred"}, "embedding_loss: .*'classic' or 'whitened'.*blurred"),
+        ({"ratio_loss": "sdr"}, "ratio_loss: .*'snr' or 'si-sdr'.*sdr"),
+        ({"embedding_activation": "relu"}, "embedding_activation: .*'tanh' or 'sigmoid'.*relu"),
         ({"trunk": "oak"}, "oak"),
         ({"synthesis": 32}, "hop < synthesis.*32"),
         ({"seconds": 0.005}, "seconds: 0.005 "),

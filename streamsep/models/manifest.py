@@ -42,6 +42,9 @@ class Training(BaseModel):
     recipe: str = ""
     seed: int = 0
     steps: int = Field(0, ge=0)
+    before: tuple[str, ...] = Field(
+        (), description="JSON (recipe, steps) of every training that the weights went through before, oldest first"
+    )
 
 
 class Calibration(BaseModel):

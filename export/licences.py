@@ -1,0 +1,34 @@
+"""The licence of weights, by what the licences of their data say."""
+
+import re
+from collections.abc import Sequence
+
+from streamsep.models.manifest import Corpus
+
+# Words in licences that exclude commercial use or do not cover it; and of clips whose own licence is freer than that
+# of the collection they were taken from.
+RESTRICTED = re.compile(
+    r"\bNC\b|non-?commercial|academic|research|educational|\bLDC|no explicit|^(none|unknown|\?|)$|^none\b", re.I
+)
+FREE_CLIP = re.compile(r"source clip (CC0|CC[- ]BY)\b(?![- ]N)", re.I)
+SHARE_ALIKE = re.compile(r"\bBY-SA\b", re.I)
+
+
+def weights_licence(data: Sequence[Corpus]) -> str:
+    """The licence of weights trained on these data: no freer than the least free of them."""
+
+    def named(entries: Sequence[Corpus]) -> str:
+        return ", ".join(sorted({entry.corpus for entry in entries}))
+
+    limited = [entry for entry in data if RESTRICTED.search(entry.licence.strip())]
+    if research := [entry for entry in limited if not FREE_CLIP.search(entry.licence)]:
+        names = named(research)
+        said = f"Research use only: trained on {names}, whose licences exclude commercial use or do not cover it"
+    else:
+        said = "MIT; the data it was trained on keep their own licences, listed under training"
+    if collected := [entry for entry in limited if FREE_CLIP.search(entry.licence)]:
+        names = named(collected)
+        said += f"; {names} is not for commercial use as a collection, but each clip used is CC0 or CC BY itself"
+    if alike := [entry for entry in data if SHARE_ALIKE.search(entry.licence)]:
+        said += f"; some clips of {named(alike)} are to be shared alike (CC BY-SA)"
+    return said

@@ -1,0 +1,72 @@
+"""What weights went through before their last run, kept in every checkpoint, so that a model says all its data.
+
+The stages are a list, oldest first; a run from random weights has none. None in it: nobody recorded what was before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from export.recipe import Recipe
+
+Stage = dict[str, Any]  # recipe: its keys and values; steps: how many were trained, None where nobody recorded it
+Stages = list[Stage | None]
+
+
+@dataclass(frozen=True)
+class Start:
+    """Weights to begin with, and all that they went through."""
+
+    weights: dict[str, Tensor]
+    stages: Stages
+
+
+def stages_before(checkpoint: dict[str, Any]) -> Stages:
+    """The stages before the checkpoint's own run. Those of before they were recorded do not know any."""
+    return list(checkpoint.get("before", [None]))
+
+
+def read_start(path: Path) -> Start:
+    """The weights of a checkpoint that a release would take. Raises ValueError when the file is no checkpoint."""
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+        average, own = content["average"], {"recipe": content["recipe"], "steps": content["step"]}
+    except Exception as error:  # whatever the reader of a file that is none stumbles on
+        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
+    prefix = "module."
+    weights = {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
+    return Start(weights, [*stages_before(content), own])
+
+
+def named_stages(recipes: Sequence[Path]) -> Stages:
+    """Stages that nobody recorded, by the recipes they followed. Raises ConfigError as `Recipe.read` does."""
+    return [{"recipe": asdict(Recipe.read(path)), "steps": None} for path in recipes]
+
+
+def stages_of_release(checkpoint: Path, after: Sequence[Path]) -> Stages:
+    """What the weights of a checkpoint went through before its own run.
+
+    after: the recipes of what it does not know, oldest first. Raises ValueError when it knows everything itself.
+    """
+    stages = stages_before(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    if not after:
+        return stages
+    if stages[:1] != [None]:
+        raise ValueError(f"{checkpoint}: --after: needless, for it has recorded what its weights went through")
+    return [*named_stages(after), *stages[1:]]
+
+
+def describe_stage(stage: Stage | None) -> str:
+    """One line of the card.
+
+    >>> describe_stage({"recipe": {"recipe": "noise", "seed": 1, "steps": 500}, "steps": 400})
+    '400 steps of recipe noise, seed 1, steps 500'
+    """
+    if stage is None:
+        return "What came before was not recorded."
+    recipe = ", ".join(f"{key} {value}" for key, value in stage["recipe"].items())
+    return f"{'An unrecorded number of' if stage['steps'] is None else stage['steps']} steps of {recipe}"
