@@ -7,8 +7,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from fakes import FRONT, PassThrough, make_engine
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import noise
 
 from streamsep.audio.callback import Callback
 from streamsep.audio.live import collector_frozen
@@ -16,6 +18,7 @@ from streamsep.audio.tallies import Times
 from streamsep.realtime.edges import FAULT_FADE_S, START_FADE_S, STOP_FADE_S
 from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.journal import Journal
+from streamsep.realtime.overload import HIGHEST, LATE_IN_A_ROW, RECOVER_S, SETTLE_S
 
 RATE = 1000
 RISE, FALL = round(START_FADE_S * RATE), round(STOP_FADE_S * RATE)
@@ -31,12 +34,14 @@ class Through:
     def __init__(self):
         self.fails = False
         self.relieved = []
+        self.steps = 0  # a hop a call
         self.journal = Journal()
 
     def process(self, block, out):
         if self.fails:
             raise ArithmeticError("a number went missing")
         out[:] = block
+        self.steps += 1
         return out
 
     def relieve(self, level):
@@ -182,6 +187,58 @@ def test_an_overloaded_callback_relieves_the_engine_and_says_so(monkeypatch):
         heard(callback, 300)  # 0.3 s of sound in half a second
     assert engine.relieved == [1, 2, 3]
     assert callback.report()["overload"] == 3
+
+
+class Slow(PassThrough):
+    """A separator that takes so much of a made-up time for every hop."""
+
+    takes_s = 0.0
+    now_s = 0.0
+
+    def process(self, spectrum, samples):
+        self.now_s += self.takes_s
+        return super().process(spectrum, samples)
+
+
+@pytest.mark.parametrize(
+    ("block", "path"),
+    [(64, {}), (128, {}), (256, {}), (64, {"synthesis_ms": 2.0}), (64, {"path": "minimum-phase"})],
+)
+def test_a_model_that_is_too_slow_is_given_up_and_taken_back_whatever_the_blocks(monkeypatch, block, path):
+    rate, separator = 48_000, Slow()
+    engine = make_engine(separator, rate=rate, fade_ms=20, warm_up_ms=20, **path)
+    callback = Callback(engine)
+    monkeypatch.setattr("streamsep.audio.callback.time.perf_counter", lambda: separator.now_s)
+    sound = noise(0, rate)[:, None]
+    given, heard = [], []
+
+    def play(seconds):
+        """The levels after each callback."""
+        levels = []
+        for turn in range(round(seconds * rate / block)):
+            given.append(sound[turn * block % (rate - block) :][:block])
+            heard.append(np.full((block, 1), np.nan, np.float32))
+            callback(given[-1], heard[-1], block, NOW, QUIET)
+            levels.append(callback.overload.level)
+        return levels
+
+    separator.takes_s = 0.9 * block / rate
+    assert set(play(0.5)) == {0}
+    separator.takes_s = 1.1 * block / rate  # in every hop a period is missed, in between there is nothing to do
+    hop_s = FRONT.hop / FRONT.sample_rate
+    levels = play(HIGHEST * (SETTLE_S + (LATE_IN_A_ROW + 1) * hop_s))
+    assert (levels[0], levels[-1]) == (0, HIGHEST)
+    assert levels == sorted(levels)
+    play(0.1)  # in which the fade to the dry sound ends
+    assert engine.dry
+    separator.takes_s = 0.0
+    assert play(HIGHEST * RECOVER_S + 0.5)[-1] == 0
+    assert not engine.dry
+    late, begin = engine.latency.samples, round(START_FADE_S * rate)
+    given, heard = np.concatenate(given), np.concatenate(heard)
+    assert (
+        np.abs(heard[begin:] - given[begin - late : len(given) - late]).max() < 1e-4
+    )  # as late as ever, all the time
 
 
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))

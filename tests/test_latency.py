@@ -26,7 +26,7 @@ RATE = 8000
 class Straight:
     """An engine that is a delay."""
 
-    rate, channels, journal = RATE, 2, Journal()
+    rate, channels, journal, steps = RATE, 2, Journal(), 0
 
     def __init__(self, delay):
         self._waiting = np.zeros((delay, 2), np.float32)

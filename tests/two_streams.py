@@ -27,6 +27,7 @@ class Tone:
 
     def __init__(self) -> None:
         self.journal = Journal()
+        self.steps = 0
         self.heard: list[Block] = []
         self._count = 0
 

@@ -38,6 +38,11 @@ class Processor(Protocol):
         """What the sound does not tell."""
         ...
 
+    @property
+    def steps(self) -> int:
+        """Hops of the models, so far."""
+        ...
+
     def process(self, block: Block, out: Block) -> Block:
         """(samples, channels) -> out, the same."""
         ...
@@ -92,6 +97,7 @@ class Callback:
         """(frames, channels) -> out, the same. Raises nothing: an exception would end the stream in mid-sound."""
         began_s = time.perf_counter()
         computing_s = time.thread_time()
+        steps = self._engine.steps
         if status:
             self._count(status)
         self._late_s = self._lateness(self.device_clock() - when.currentTime, began_s)
@@ -116,7 +122,7 @@ class Callback:
         self.load = load = (took_s + self._late_s) / period_s
         if load > self.worst_load:
             self.worst_load = load
-        if self.overload.hear(took_s > period_s, period_s):
+        if self.overload.hear(self._engine.steps != steps, took_s > period_s, period_s):
             self._engine.relieve(self.overload.level)
         self.calls += 1
         self.frames += frames

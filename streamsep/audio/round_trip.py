@@ -58,6 +58,11 @@ class Prober:
         self._at = end
         return self._engine.process(self._played[at:end], out=out)
 
+    @property
+    def steps(self) -> int:
+        """The engine's."""
+        return self._engine.steps
+
     @audio_thread
     def relieve(self, level: int) -> None:
         """As the engine does."""

@@ -28,6 +28,7 @@ class Watched:
     def __init__(self, engine: Processor | None, rate: int, channels: int, seconds: float) -> None:
         """engine: None for nothing at all."""
         self.rate, self.channels, self.journal = rate, channels, Journal()
+        self.steps = 0  # none that work could be given up for
         room = round(seconds * rate / SHORTEST_BLOCK) + 1
         self.began_s, self.ended_s, self.frames = np.zeros(room), np.zeros(room), np.zeros(room)
         self.calls = 0

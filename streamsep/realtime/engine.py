@@ -104,6 +104,7 @@ class Engine:
         self._down = None if rate == front.sample_rate else Downsampler(channels, self._schedule)
         self._step = np.zeros((channels, front.hop))
         self._step_filled = 0
+        self.steps = 0  # hops of the models, ever
         self._analysis = Analysis(channels, front.window, front.synthesis_window, front.hop)
         self._spectrum = np.zeros((channels, front.bins), np.complex128)
         self._dry_total = np.zeros(front.bins)
@@ -207,6 +208,7 @@ class Engine:
         self._step[:, begin : self._step_filled] = samples
         if self._step_filled == self._step.shape[1]:
             self._step_filled = 0
+            self.steps += 1
             self._spectrum = self._analysis.process(self._step)
             self._hand_over.process(self._spectrum, self._step, self._dry_fade.finished)
             self._path.take(self._total(), self._hand_over.masks, len(self._hand_over.active.names))
