@@ -7,11 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import Shares, make_engine
+from hypothesis import given
+from hypothesis import strategies as st
 
 from streamsep.audio.callback import Callback
 from streamsep.errors import DeviceGoneError
 from streamsep.live import sound
 from streamsep.live.sound import Player
+from streamsep.realtime.overload import HIGHEST
 
 
 class Played:
@@ -83,6 +86,21 @@ def test_that_the_wires_have_changed_is_said_once(played: Played) -> None:
         played.stream.check = lambda: None
         played.run()
     assert [what for what in played.said if "now" not in what] == [{"changed": {"block": 512}}]
+
+
+@given(st.lists(st.integers(-1, 1), max_size=60))
+def test_it_is_said_once_that_the_models_are_off_and_once_that_everything_is_back(steps: list[int]) -> None:
+    played, level, off = Played(), 0, False
+    for step in steps:
+        level = min(max(level + step, 0), HIGHEST)
+        played.callback.overload.level = level
+        before = len(played.told)
+        played.player._tell_of_overload(played.told.append)
+        wanted = ["the models are off"] if level == HIGHEST and not off else []
+        wanted += ["the models are back"] if level == 0 and off else []
+        assert len(played.told) - before == len(wanted)
+        assert all(what in played.told[-1] for what in wanted)
+        off = (off or level == HIGHEST) and level > 0
 
 
 def test_what_cannot_be_done_is_said_and_the_sound_goes_on(played: Played) -> None:

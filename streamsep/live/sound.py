@@ -39,7 +39,7 @@ from streamsep.monitor.guardian import Guardian
 from streamsep.priority import come_first
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.howl import HowlGuard
-from streamsep.realtime.overload import MONITOR_SLOW
+from streamsep.realtime.overload import HIGHEST, MONITOR_SLOW
 from streamsep.record.folder import facts
 from streamsep.record.recorder import Recorder
 
@@ -222,6 +222,7 @@ class Player:
         self._guard, self._howls = guard, 0
         self._bypassed = bypassed
         self._pace = 1
+        self._overloaded = False  # since no model ran, until everything does again
         self._gaps: dict[str, Any] = {}  # by cause, as the recorder knows them
 
     def run(
@@ -242,6 +243,7 @@ class Player:
             except DeviceGoneError as gone:
                 return str(gone)
             self._relieve_monitor()
+            self._tell_of_overload(tell)
             self._warn_of_howling(tell)
             self._check_recorder()
             if changed := wires.changed():
@@ -267,6 +269,16 @@ class Player:
         if pace != self._pace and self._guardian is not None:
             self._pace = pace
             self._guardian.board.slow_down(pace)
+
+    def _tell_of_overload(self, tell: Tell) -> None:
+        """Say so when no model runs any more, and when everything does again; the meter shows what lies between."""
+        level = self._callback.overload.level
+        if level == HIGHEST and not self._overloaded:
+            self._overloaded = True
+            tell("too slow: the models are off, the dry sound is heard, with the same latency")
+        elif level == 0 and self._overloaded:
+            self._overloaded = False
+            tell("fast enough again: the models are back")
 
     def _warn_of_howling(self, tell: Tell) -> None:
         """Say so when the microphone hears the loudspeaker."""
