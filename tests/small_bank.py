@@ -20,10 +20,12 @@ def make_model(
     sources: tuple[str, ...],
     lossy: bool = False,
     fails_above: float | None = None,
+    toil: int = 0,
     **manifest: object,
 ) -> Path:
     """A step graph for two sources: power / (power + 1) of each bin and the rest; lossy: not quite the rest.
-    fails_above: a power of any bin above which it raises."""
+    fails_above: a power of any bin above which it raises. toil: it multiplies matrices with a side of 200
+    so many times, for nothing."""
     said = {
         "format": 1, "domain": domain, "version": "0.1", "graph": "step", "precision": "fp32", "sample_rate": 16000,
         "window": 512, "synthesis_window": 128, "hop": 64, "sources": sources, "licence": "MIT", "parameters": 1,
@@ -52,6 +54,17 @@ def make_model(
             helper.make_node("Mul", ["sound", "one there is"], ["masks"]),
         ]
         constants |= {"limit": np.float32(fails_above), "ones": np.float32([1.0])}
+    if toil:  # beginning with what comes in, so that it cannot be done once and for all
+        products = range(toil)
+        nodes[2].input[1] = "tired hiss"
+        nodes[:0] = [
+            helper.make_node("ReduceMax", ["spectrum"], ["loudest part"], keepdims=0),
+            helper.make_node("Mul", ["matrix", "loudest part"], ["product 0"]),
+            *(helper.make_node("MatMul", [f"product {at}", "matrix"], [f"product {at + 1}"]) for at in products),
+            helper.make_node("ReduceMax", [f"product {toil}"], ["nothing"], keepdims=0),
+            helper.make_node("Add", ["hiss", "nothing"], ["tired hiss"]),
+        ]
+        constants |= {"matrix": np.zeros((200, 200), np.float32)}
     graph = helper.make_graph(
         nodes,
         domain,
@@ -65,11 +78,11 @@ def make_model(
     return path
 
 
-def make_bank(folder: Path, fails_above: float | None = None) -> Path:
-    """One model a domain, in a new folder."""
+def make_bank(folder: Path, **models: Any) -> Path:
+    """One model a domain, in a new folder. models: see `make_model`."""
     folder.mkdir()
     for domain, sources in DOMAINS.items():
-        make_model(folder / f"{domain}-step-fp32.onnx", domain, sources, fails_above=fails_above)
+        make_model(folder / f"{domain}-step-fp32.onnx", domain, sources, **models)
     return folder
 
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from test_priority import asked_for, heeded
 
 from streamsep.errors import AudioError
 from streamsep.priority import LONG_NS, SHORT_NS
-from streamsep.record.folder import lines_of, read
+from streamsep.record.folder import read
 from streamsep.replay import replay
 
 LIMIT_S = 120  # for anything, on a machine that has other things to do
@@ -291,52 +291,6 @@ def test_no_thread_of_the_process_with_the_sound_gives_way(bank: list[str], tmp_
     assert (turns[process], session) == (short, long)
     assert len(turns) - len(others) >= 3
     assert len(others) <= (short != long)  # ONNX Runtime's own begins when it is imported, and sleeps for ever
-
-
-@contextmanager
-def starved(process: int) -> Iterator[None]:
-    """Other programs want both processors, and on one of them there are so many that little is left for a process."""
-    core, *others = sorted(os.sched_getaffinity(0))
-    threads = [int(thread.name) for thread in Path(f"/proc/{process}/task").iterdir()]
-    busy = [subprocess.Popen(["sh", "-c", "while :; do :; done"]) for _ in range(40)]
-    try:
-        for number, loop in enumerate(busy):
-            os.sched_setaffinity(loop.pid, others if others and number < 2 else {core})
-        for thread in threads:
-            os.sched_setaffinity(thread, {core})
-        yield
-    finally:
-        for loop in busy:
-            loop.kill()
-        for loop in busy:
-            loop.wait()
-        for thread in threads:
-            with suppress(ProcessLookupError):
-                os.sched_setaffinity(thread, {core, *others})
-
-
-def test_when_others_take_the_processors_work_is_given_up_and_taken_back_and_the_latency_stays(
-    bank: list[str], tmp_path: Path
-) -> None:
-    take = tmp_path / "take"
-
-    def levels() -> list[int]:
-        return [event["level"] for event in lines_of(take / "events.jsonl") if event["event"] == "relief"]
-
-    with (
-        jack_server(period=PERIOD) as environment,
-        live(environment, tmp_path, "--record", str(take), *bank) as running,
-        metronome(environment, "metro"),
-    ):
-        subprocess.run(["jack_connect", "metro:300_bpm", "PortAudio:in_0"], env=environment, check=True)
-        with starved(running.sound()):
-            running.wait(lambda: bool(levels()))
-        running.wait(lambda: levels()[-1] < max(levels()))
-        summary = running.stop()
-    assert (summary["reconnections"], summary["faults"], summary["fault"]) == (0, 0, None)
-    assert summary["overload"] == max(levels())
-    assert summary["latency"]["samples"] == TICKING
-    assert replay(take).differs_at is None  # whatever was given up: as late as ever, to the sample
 
 
 def test_nothing_is_left_when_the_session_is_killed(bank: list[str], tmp_path: Path) -> None:
