@@ -9,11 +9,15 @@ from hypothesis import strategies as st
 
 from streamsep.audio.devices import Device
 from streamsep.audio.tallies import Times
+from streamsep.cli.live import show
 from streamsep.config import load_settings
 from streamsep.errors import StreamsepError
+from streamsep.live.meter import RELIEF
 from streamsep.live.session import HANG_S, START_LIMIT_S, STOP_LIMIT_S, Session
 from streamsep.live.sound import SoundPlan
+from streamsep.monitor.guardian import Health
 from streamsep.realtime.counters import Counters
+from streamsep.realtime.overload import HIGHEST
 
 MICROPHONE = Device(3, "a microphone", "ALSA", 1, 0, 48_000, True, False)
 HEADPHONES = Device(5, "headphones", "ALSA", 0, 2, 48_000, False, True)
@@ -201,6 +205,24 @@ def test_stopping_fades_and_ends_with_everything_that_was_counted_by_every_proce
     assert next(iter(summary["latency"]["terms"])) == "input device"
     assert sum(summary["latency"]["terms"].values()) == summary["latency"]["samples"]
     assert [look["reason"] for look in world.looks] == ["x", "y"]
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize("level", range(HIGHEST + 1))
+def test_the_summary_for_people_tells_latency_load_what_was_given_up_and_the_monitor(
+    capsys: pytest.CaptureFixture[str], level: int, watched: bool
+) -> None:
+    world = World().open()
+    world.step(0.05, *[{"look": {"reason": "x"}}] * 3)
+    monitor = asdict(Health(starts=1, status="the monitor is asleep")) if watched else None
+    world.step(0.05, {"end": report(worst_load=0.756, overload=level, monitor=monitor)})
+    show(world.session.summary())
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"latency: {(384 + 48 + 120 + 100) / 48:.1f} ms, load at worst 76%" in said
+    assert "switches: 2" in said
+    assert ("looks of the monitor: 3 (the monitor is asleep)" in said) == watched
+    assert ("overloaded" in said) == (level > 0)
+    assert RELIEF[level] in said
 
 
 @given(st.sampled_from(["died", "gone", "waiting", "before it begins"]))

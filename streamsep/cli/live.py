@@ -191,12 +191,19 @@ def interruptions() -> Iterator[Callable[[], bool]]:
 
 def show(summary: dict[str, Any]) -> None:
     """The summary, for people."""
+    from streamsep.live.meter import RELIEF
+
     times = ", ".join(f"{name.removesuffix('_ms')} {value} ms" for name, value in summary["callback"].items())
     results.print(f"{summary['seconds']:.1f} s heard in {summary['callbacks']} callbacks: {times}")
     for name in ("underruns", "overruns"):
         causes = {cause: count for cause, count in summary[name].items() if count}
         blamed = f" ({', '.join(f'{cause} {count}' for cause, count in causes.items())})" if causes else ""
         results.print(f"{name}: {sum(causes.values())}{blamed}")
+    relief = f", overloaded, at worst {RELIEF[summary['overload']]}" if summary["overload"] else ""
+    results.print(f"latency: {summary['latency']['ms']:.1f} ms, load at worst {summary['worst_load']:.0%}{relief}")
+    monitor = summary["monitor"]
+    looks = f", looks of the monitor: {summary['decisions']} ({monitor['status']})" if monitor else ""
+    results.print(f"switches: {summary['switches']}{looks}")
     for name in ("non_finite_hops", "separator_faults"):
         if summary["counters"].get(name):
             results.print(f"{name.replace('_', ' ')}: {summary['counters'][name]}")
