@@ -12,6 +12,7 @@ from pathlib import Path
 
 NO_START_SERVER, SERVER_NAME = 0x01, 0x04  # JackOptions of jack/types.h
 START_LIMIT_S = 20.0
+END_LIMIT_S = 30.0  # one that is killed stays one of the eight servers that JACK can know
 QUIET = ctypes.CFUNCTYPE(None, ctypes.c_char_p)(lambda message: None)  # that there is no server yet is no news
 
 
@@ -43,7 +44,7 @@ def jack_server(
         finally:
             server.terminate()
             try:
-                server.wait(timeout=10)
+                server.wait(timeout=END_LIMIT_S)
             except subprocess.TimeoutExpired:
                 server.kill()
                 server.wait()

@@ -215,7 +215,7 @@ def metronome(environment: dict[str, str], name: str) -> Iterator[None]:
                 time.sleep(0.05)
             yield
         finally:
-            ticking.kill()
+            ticking.terminate()  # JACK waits for seconds for a client that was killed, when it ends
 
 
 def loud(take: Path) -> int:

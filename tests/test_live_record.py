@@ -35,7 +35,7 @@ def clicks(environment: dict[str, str]) -> Iterator[None]:
             time.sleep(0.05)
         yield
     finally:
-        metronome.kill()
+        metronome.terminate()  # JACK waits for seconds for a client that was killed, when it ends
         metronome.wait()
 
 
