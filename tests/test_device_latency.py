@@ -9,6 +9,7 @@ import threading
 import time
 
 import pytest
+from iodelay import iodelay
 from jack_server import jack_server
 from small_bank import make_bank
 
@@ -18,7 +19,6 @@ from streamsep.audio.jack import API
 from streamsep.realtime.ledger import Ledger
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
-AGREEING = 3  # readings one after the other: the first are taken while the sound still fades in
 ENGINE = ["gathering a hop", "window", "look-ahead", "resampler", "limiter"]
 ALSA = Device(0, "Card", "ALSA", 2, 2, 48_000, True, True)
 SYSTEM = Device(1, "system", API, 2, 2, 48_000, True, True)
@@ -31,51 +31,22 @@ def live(tmp_path_factory):
     return [sys.executable, "-m", "streamsep", "live", "--bypass", "--json", "--api", "jack", *bank]
 
 
-def jack(environment, *command):
-    subprocess.run(command, env=environment, check=True, capture_output=True, timeout=LIMIT_S)
-
-
-def connected(environment, port):
-    command = ["jack_lsp", "-c", port]
-    done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True, timeout=LIMIT_S)
-    return len(done.stdout.splitlines()) > 1
-
-
-def measured(meter):
-    """What jack_iodelay says, once it has said it several times."""
-    last = []
-    for line in meter.stdout:
-        if found := re.search(r"([\d.]+) frames .* total roundtrip latency", line):
-            last = [*last, float(found[1])][-AGREEING:]
-            if len(last) == AGREEING and max(last) - min(last) < 0.1:
-                return last[-1]
-    raise AssertionError("jack_iodelay ended without a measurement")
-
-
 def iodelay_through(live, environment, remarks, alone):
     """Run live, measure it, stop it: what was measured, what it says of itself."""
     with remarks.open("w") as stderr:
         sound = subprocess.Popen(live, env=environment, stdout=subprocess.PIPE, stderr=stderr, text=True)
-    meter = subprocess.Popen(["stdbuf", "-oL", "jack_iodelay"], env=environment, stdout=subprocess.PIPE, text=True)
-    patience = threading.Timer(LIMIT_S, meter.kill)
-    patience.start()
     try:
-        while "Ctrl-C ends" not in remarks.read_text() or not connected(environment, "PortAudio:out_0"):
+        while "Ctrl-C ends" not in remarks.read_text():
             assert sound.poll() is None, remarks.read_text()
             time.sleep(0.05)
-        jack(environment, "jack_connect", "jack_delay:out", "PortAudio:in_0")
-        jack(environment, "jack_connect", "PortAudio:out_0", "jack_delay:in")
-        if alone:
-            jack(environment, "jack_disconnect", "system:capture_1", "PortAudio:in_0")
-            jack(environment, "jack_disconnect", "PortAudio:out_0", "system:playback_1")
-        samples = measured(meter)
-        sound.send_signal(signal.SIGINT)
-        out, _ = sound.communicate(timeout=LIMIT_S)
+        with iodelay(environment) as meter:
+            meter.connect(alone)
+            samples = meter.measured()
+            sound.send_signal(signal.SIGINT)
+            out, _ = sound.communicate(timeout=LIMIT_S)
     finally:
-        patience.cancel()
-        for process in (sound, meter):
-            process.kill()
-            process.communicate()
+        sound.kill()
+        sound.communicate()
     return samples, json.loads(out.splitlines()[-1])
 
 

@@ -75,6 +75,13 @@ def children(process: int) -> list[int]:
         return []
 
 
+def hold_up(process: int) -> None:
+    """For 100 ms it does nothing."""
+    os.kill(process, signal.SIGSTOP)
+    time.sleep(0.1)
+    os.kill(process, signal.SIGCONT)
+
+
 @contextmanager
 def live(environment: dict[str, str], folder: Path, *arguments: str) -> Iterator[Live]:
     remarks = folder / "remarks"
@@ -154,11 +161,8 @@ def test_the_process_with_the_sound_may_be_killed(bank: list[str], tmp_path: Pat
 
 def test_a_callback_that_is_held_up_is_counted_and_the_latency_stays(bank: list[str], tmp_path: Path) -> None:
     with jack_server(period=256) as environment, live(environment, tmp_path, *bank) as running:
-        sound = running.sound()
         time.sleep(0.5)
-        os.kill(sound, signal.SIGSTOP)
-        time.sleep(0.1)
-        os.kill(sound, signal.SIGCONT)
+        hold_up(running.sound())
         time.sleep(0.5)
         summary = running.stop()
     assert summary["reconnections"] == 0
