@@ -59,6 +59,7 @@ EXCEPTIONS = {
     ("HandOver.go_over", "chosen.separator.set_state"): "as many arrays as it has: it copies them",
     ("Callback.__call__", "Try"): "whatever it is, the stream must not end",
     ("Callback.__call__", "self.device_clock"): "a number from PortAudio",
+    ("HoldUps.begin", "self.asked"): "a number from JACK, out of shared memory",
     ("TwoDevices._play", "self._callback"): "the callback itself",
     ("Callback._measure", "np.maximum.reduce"): "over all axes: a number",
     ("Callback._measure", "np.minimum.reduce"): "over all axes: a number",

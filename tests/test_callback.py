@@ -63,16 +63,17 @@ class Flags:
 class Now:
     """A moment of the device's clock."""
 
-    currentTime = 0.0  # noqa: N815
+    def __init__(self, seconds=0.0):
+        self.currentTime = seconds
 
 
 QUIET, NOW = Flags(), Now()
 
 
-def heard(callback, frames, flags=QUIET, value=1.0):
+def heard(callback, frames, flags=QUIET, value=1.0, now=NOW):
     """What one callback makes of a constant."""
     out = np.full((frames, 2), np.nan, np.float32)
-    callback(np.full((frames, 2), value, np.float32), out, frames, NOW, flags)
+    callback(np.full((frames, 2), value, np.float32), out, frames, now, flags)
     return out
 
 
@@ -138,10 +139,11 @@ CAUSES = {  # took, computed, late, all of a period of one second
 )
 def test_every_gap_is_counted_once_under_its_cause(gaps):
     callback = Callback(Through())
-    for cause, flag in gaps:
+    heard(callback, RATE)
+    for second, (cause, flag) in enumerate(gaps, 1):
         callback._took_s, callback._computed_s, callback._late_s = CAUSES[cause]
-        callback._period_s = 1.0
-        heard(callback, 4, Flags(flag))
+        for piece in (RATE // 2, RATE // 2):  # PortAudio says it of every piece
+            heard(callback, piece, Flags(flag), now=Now(second))
     report = callback.report()
     for kind in ("underrun", "overrun"):
         counted = [cause.split(",")[0] for cause, flag in gaps if flag.endswith(kind.replace("run", "flow"))]
@@ -159,6 +161,20 @@ def test_waiting_for_the_interpreter_is_part_of_the_load_but_a_jump_of_the_clock
         assert callback.load < 0.5
     else:
         assert callback.load >= late_s
+
+
+@pytest.mark.parametrize("periods", [1, 3])
+def test_no_callback_is_later_than_the_sound_that_jack_has_asked_for_since(periods):
+    """Its clock may jump while a callback begins that comes after a long time, for which JACK itself stood still."""
+    callback, asked = Callback(Through()), iter([RATE, (1 + periods) * RATE // 10 + RATE])
+    callback.hold_ups.asked = lambda: next(asked)
+    clock = [0.0, 0.0, 0.9, 0.9]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streamsep.audio.callback.time.perf_counter", lambda: clock.pop(0))
+        heard(callback, RATE // 10)
+        callback.device_clock = lambda: 0.35
+        heard(callback, RATE // 10, now=Now(1e-9))
+    assert callback.load == pytest.approx(3.5 if periods == 3 else 0)
 
 
 @given(passed_s=st.floats(0.001, 0.4), late_s=st.floats(0.0005, 2.0), before_s=st.floats(0, 0.1))

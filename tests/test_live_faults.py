@@ -25,6 +25,8 @@ from streamsep.record.folder import read
 from streamsep.replay import replay
 
 LIMIT_S = 120  # for anything, on a machine that has other things to do
+PERIOD = 2048  # samples: so long that a busy machine is no fault of its own
+TICKING = 192 + 192 + 80 + 2 * PERIOD  # latency with a metronome, which is heard at once, for input
 
 
 class Live:
@@ -171,6 +173,30 @@ def test_a_callback_that_is_held_up_is_counted_and_the_latency_stays(bank: list[
     assert summary["faults"] == 0
 
 
+def server_of(environment: dict[str, str]) -> int:
+    """The number of the process of a JACK server."""
+    name = environment["JACK_DEFAULT_SERVER"].encode()
+    (found,) = (one for one in children(os.getpid()) if name in Path(f"/proc/{one}/cmdline").read_bytes())
+    return found
+
+
+@pytest.mark.parametrize("block", [0, 300])
+def test_a_gap_is_blamed_on_whoever_was_held_up(bank: list[str], tmp_path: Path, block: int) -> None:
+    """block: what PortAudio is to cut the periods into, if anything."""
+    with (
+        jack_server(period=PERIOD) as environment,
+        live(environment, tmp_path, "--block", str(block), *bank) as running,
+    ):
+        for held in [running.sound()] * 3 + [server_of(environment)]:
+            time.sleep(0.3)
+            hold_up(held)
+        time.sleep(0.3)
+        summary = running.stop()
+    for gaps in (summary["underruns"], summary["overruns"]):
+        assert gaps["interpreter"] >= 3
+        assert gaps["device"] >= 1
+
+
 @pytest.mark.parametrize("period", [64, 1024])
 def test_the_server_may_change_the_block_size(bank: list[str], tmp_path: Path, period: int) -> None:
     with jack_server(period=256) as environment, live(environment, tmp_path, *bank) as running:
@@ -198,10 +224,6 @@ def test_a_monitor_that_is_killed_is_started_again_and_the_sound_never_notices(
         summary = running.stop()
     assert (summary["reconnections"], summary["faults"]) == (0, 0)
     assert (summary["monitor"]["starts"], summary["monitor"]["deaths"]) == (2, 1)
-
-
-PERIOD = 2048  # samples: so long that a busy machine is no fault of its own
-TICKING = 192 + 192 + 80 + 2 * PERIOD  # latency with a metronome, which is heard at once, for input
 
 
 @contextmanager

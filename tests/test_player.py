@@ -1,6 +1,7 @@
 """The control thread of live sound: what it says, and what a recording keeps of it."""
 
 import queue
+from itertools import count
 from types import SimpleNamespace
 from typing import Any
 
@@ -111,11 +112,12 @@ def test_what_cannot_be_done_is_said_and_the_sound_goes_on(played: Played) -> No
 
 def test_a_recording_knows_of_every_gap_and_the_meter_of_as_many(played: Played) -> None:
     silence = np.zeros((8, 2), np.float32)
-    when: Any = SimpleNamespace(currentTime=0.0)
+    seconds = count()
 
     def hear(**flags: bool) -> None:
         names = ("input_underflow", "input_overflow", "output_underflow", "output_overflow")
         status: Any = SimpleNamespace(**{name: flags.get(name, False) for name in names})
+        when: Any = SimpleNamespace(currentTime=next(seconds))
         played.callback(silence, silence.copy(), 8, when, status)
         played.stream.check = lambda: None
         played.run()

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from streamsep.arrays import Block
+from streamsep.audio.hold_ups import HoldUps
 from streamsep.audio.tallies import Times, Xruns
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.edges import Edges
@@ -90,6 +91,8 @@ class Callback:
         self._rate = engine.rate
         self._took_s = self._computed_s = self._late_s = self._period_s = 0.0  # of the callback before
         self._began_s = -math.inf  # the same
+        self.hold_ups = HoldUps()
+        self._told = False  # of a gap, since the device last asked for sound
         self._edges = Edges(engine.rate, engine.channels, engine.journal)
 
     @audio_thread
@@ -98,8 +101,11 @@ class Callback:
         began_s = time.perf_counter()
         computing_s = time.thread_time()
         steps = self._engine.steps
-        if status:
-            self._count(status)
+        if self.hold_ups.begin(when.currentTime, frames):
+            self._told = False
+        if status and not self._told:  # PortAudio says it again with every piece of a block that it has cut
+            self._told = True
+            self._count(status, frames)
         self._late_s = self._lateness(self.device_clock() - when.currentTime, began_s)
         try:
             self._engine.process(block, out=out)
@@ -131,11 +137,13 @@ class Callback:
     @audio_thread
     def _lateness(self, late_s: float, began_s: float) -> float:
         """How late the callback began after the device had asked for it, as far as that can be: later than the one
-        before by no more than the time since that one began. Otherwise the device's clock has jumped, as JACK's does
-        by hundreds of milliseconds when it has an xrun, and says nothing: 0."""
+        before by no more than the time since that one began, and by no more than the sound that JACK has asked for.
+        Otherwise the device's clock has jumped, as JACK's does by hundreds of milliseconds when it has an xrun, and
+        says nothing: 0."""
         passed_s = began_s - self._began_s
         self._began_s = began_s
-        return late_s if 0.0 < late_s < min(JUMP_S, self._late_s + passed_s) else 0.0
+        possible_s = min(JUMP_S, self._late_s + passed_s, self.hold_ups.wanted / self._rate)
+        return late_s if 0.0 < late_s < possible_s else 0.0
 
     @audio_thread
     def _measure(self, block: Block, out: Block) -> None:
@@ -147,18 +155,18 @@ class Callback:
                 peaks[index] = loudest
 
     @audio_thread
-    def _count(self, status: Status) -> None:
-        """Count the gaps that the device reports under what the callback before it had met."""
+    def _count(self, status: Status, frames: int) -> None:
+        """Count the gaps that the device reports under what this callback and the one before it had met."""
         if status.output_underflow or status.input_underflow:
-            self._blame(self.underruns)
+            self._blame(self.underruns, frames)
         if status.input_overflow or status.output_overflow:
-            self._blame(self.overruns)
+            self._blame(self.overruns, frames)
 
     @audio_thread
-    def _blame(self, xruns: Xruns) -> None:
+    def _blame(self, xruns: Xruns, frames: int) -> None:
         if self._took_s > self._period_s and self._computed_s > 0.5 * self._took_s:
             xruns.deadline += 1
-        elif self._took_s + self._late_s > self._period_s:
+        elif self._took_s + self._late_s > self._period_s or self.hold_ups.missed(frames):
             xruns.interpreter += 1
         else:
             xruns.device += 1

@@ -5,7 +5,7 @@ PortAudio's own figures will not do: whether they count the period that is being
 
 import ctypes
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from streamsep.audio.devices import Side, portaudio, portaudio_says
@@ -140,6 +140,17 @@ def jack() -> Iterator[Jack | None]:
         yield Jack(library, client)
     finally:
         library.jack_client_close(ctypes.c_void_p(client))
+
+
+def counter() -> Callable[[], int] | None:
+    """What tells how many samples the server has asked its clients for so far (up to 2^32, then from 0); None without
+    a server. Any thread may ask, it waits for nothing. For as long as this process lives: it is never given back."""
+    library = None if own_client() is None else _library()
+    client = None if library is None else library.jack_client_open(CLIENT, NO_START_SERVER, None)
+    if library is None or client is None:
+        return None
+    count = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(("jack_last_frame_time", library))  # keeps the lock
+    return lambda: int(count(client))
 
 
 def _library() -> ctypes.CDLL | None:

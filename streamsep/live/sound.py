@@ -27,6 +27,7 @@ from streamsep.assembly import Tell, build, fitting_bank, make_guard
 from streamsep.audio import devices
 from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device
+from streamsep.audio.jack import API, counter
 from streamsep.audio.live import Stream, collector_frozen
 from streamsep.audio.two_devices import open_stream
 from streamsep.child import deaf_to_signals
@@ -145,6 +146,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         guard = make_guard(plan.settings, engine.rate, channels)
         callback = Callback(engine, guard)
         stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
+        if microphone.api == ears.api == API:
+            callback.hold_ups.asked = counter()
         wires = Wires(microphone, ears, engine.rate, stream, callback)
         told = wires.told()
         names = {"input": microphone.name, "output": ears.name, "api": ears.api}
