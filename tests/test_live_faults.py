@@ -26,7 +26,8 @@ from streamsep.replay import replay
 
 LIMIT_S = 120  # for anything, on a machine that has other things to do
 PERIOD = 2048  # samples: so long that a busy machine is no fault of its own
-TICKING = 192 + 192 + 80 + 2 * PERIOD  # latency with a metronome, which is heard at once, for input
+ENGINE = 192 + 192 + 80  # samples of latency at 48 kHz, of the models here
+TICKING = ENGINE + 2 * PERIOD  # latency with a metronome, which is heard at once, for input
 
 
 class Live:
@@ -109,6 +110,11 @@ def bank(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--set", "domain=noise"]
 
 
+def together(running: Live) -> list[int]:
+    """The latency in samples, as the table says that is printed at the start."""
+    return [int(samples) for samples in re.findall(r"together +│ +(\d+) ", running.remarks)]
+
+
 def latency_in_hops(summary: dict[str, Any]) -> float:
     """Of the engine, whatever the rate."""
     terms = summary["latency"]["terms"]
@@ -149,7 +155,8 @@ def live_through_a_death(bank: list[str], folder: Path, name: str, rate: int) ->
 
 
 def test_the_process_with_the_sound_may_be_killed(bank: list[str], tmp_path: Path) -> None:
-    with jack_server() as environment, live(environment, tmp_path, *bank) as running:
+    with jack_server(period=256) as environment, live(environment, tmp_path, *bank) as running:
+        assert together(running) == [ENGINE + 3 * 256]
         first = running.sound()
         os.kill(first, signal.SIGKILL)
         running.said("the process with the sound ended")
@@ -159,6 +166,7 @@ def test_the_process_with_the_sound_may_be_killed(bank: list[str], tmp_path: Pat
         summary = running.stop()
     assert summary["reconnections"] == 1
     assert summary["callbacks"] > 0
+    assert summary["latency"]["samples"] == ENGINE + 3 * 256
 
 
 def test_a_callback_that_is_held_up_is_counted_and_the_latency_stays(bank: list[str], tmp_path: Path) -> None:
@@ -169,7 +177,7 @@ def test_a_callback_that_is_held_up_is_counted_and_the_latency_stays(bank: list[
         summary = running.stop()
     assert summary["reconnections"] == 0
     assert sum(summary["underruns"].values()) > 0
-    assert summary["latency"]["samples"] == 192 + 192 + 80 + 256 + 2 * 256  # the engine's, and JACK's periods
+    assert summary["latency"]["samples"] == ENGINE + 256 + 2 * 256  # the engine's, and JACK's periods
     assert summary["faults"] == 0
 
 
@@ -215,7 +223,8 @@ def test_a_monitor_that_is_killed_is_started_again_and_the_sound_never_notices(
     promises = {"music": promising(0.0, balance=1.0), "noise": promising(1.0)}
     folder = make_calibrated_bank(tmp_path_factory.mktemp("watched"), **promises)
     mine = ["--set", f"models.bank={folder}", "--set", "models.precision=fp32", "--domain", "auto"]
-    with jack_server() as environment, live(environment, tmp_path, *mine) as running:
+    with jack_server(period=256) as environment, live(environment, tmp_path, *mine) as running:
+        assert together(running) == [ENGINE + 3 * 256]
         running.said("the monitor is running")
         (monitor,) = children(running.sound())
         os.kill(monitor, signal.SIGKILL)
@@ -224,6 +233,7 @@ def test_a_monitor_that_is_killed_is_started_again_and_the_sound_never_notices(
         summary = running.stop()
     assert (summary["reconnections"], summary["faults"]) == (0, 0)
     assert (summary["monitor"]["starts"], summary["monitor"]["deaths"]) == (2, 1)
+    assert summary["latency"]["samples"] == ENGINE + 3 * 256
 
 
 @contextmanager
@@ -269,6 +279,7 @@ def test_a_device_that_comes_back_under_another_number_is_the_one_that_is_heard(
             before = devices(environment)
             mine = ["--input", "metro", "--record", str(take), *bank]
             running = ending.enter_context(live(environment, tmp_path, *mine))
+            assert together(running) == [ENGINE + 2 * 256]  # who plays here is heard at once
             time.sleep(0.5)
         first.__exit__(None, None, None)
         running.said("it is tried again in 1 s")
@@ -283,6 +294,7 @@ def test_a_device_that_comes_back_under_another_number_is_the_one_that_is_heard(
     assert after["metro"] != before["metro"]
     assert after["another"] == before["metro"]
     assert (summary["reconnections"], summary["faults"]) == (1, 0)
+    assert summary["latency"]["samples"] == ENGINE + 2 * 256
     assert np.abs(read(take / "2").input).max() > 0.05  # it ticks
 
 

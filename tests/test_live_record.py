@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server
-from test_live_faults import LIMIT_S, children, live
+from test_live_faults import ENGINE, LIMIT_S, children, live
 
 from streamsep.record.folder import lines_of, read
 from streamsep.replay import replay
@@ -93,6 +93,7 @@ def test_a_full_disk_and_a_sound_that_is_killed_leave_what_was_recorded_and_the_
         time.sleep(0.5)
         summary = running.stop()
     assert (summary["reconnections"], summary["faults"]) == (1, 0)
+    assert summary["latency"]["samples"] == ENGINE + 3 * 256  # the metronome is with the process that was killed
     (recording,) = summary["recordings"]  # the process that was killed could not tell of its own
     assert "File too large" in recording["status"]
     assert recording["dropped_s"] > 0.3
