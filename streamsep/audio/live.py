@@ -31,7 +31,7 @@ class Stream:
         self._sd = portaudio()
         self.terms: dict[str, float] = {}  # of latency, that we add ourselves, in samples
         self._calls, self._called_s = -1, 0.0  # when last looked at
-        self._gone_s = (GONE_JACK_S if API in (source.api, sink.api) else GONE_S) + 2 * block / rate
+        self._gone_s = (GONE_JACK_S if sink.api == API else GONE_S) + 2 * block / rate
         self._open(source, sink, rate, channels, block)
         callback.device_clock = lambda: float(self._stream.time)
 

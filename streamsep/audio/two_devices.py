@@ -13,7 +13,7 @@ from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
-from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, POLL_S, Stream
+from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream
 from streamsep.errors import DeviceError
 from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
@@ -23,6 +23,7 @@ BLOCKS = (32, 64, 128, 256, 512, 1024)  # samples, from short to long
 TERM = "input ring"  # of latency
 SURVEYS = 3  # looks at how the devices call; the calmest counts, so that one hiccup is not for ever
 SURVEY_S = 0.25
+SILENT_S = 2 * GONE_S  # after so long a device that does not call is given up: time for two pauses
 
 
 def one_clock(source: Device, sink: Device) -> bool:
@@ -111,20 +112,18 @@ class TwoDevices(Stream):
         does not call."""
         seen: list[tuple[float, float, float]] = []
         began_s = time.monotonic()
-        while not all(stairs.block for stairs in self._stairs) and time.monotonic() < began_s + GONE_S:
-            time.sleep(POLL_S)  # some begin late
-        for _ in range(SURVEYS):
-            self._stairs = Stairs(rate), Stairs(rate)
+        while len(seen) < SURVEYS and time.monotonic() < began_s + SILENT_S:
+            self._stairs = written, read = Stairs(rate), Stairs(rate)
             time.sleep(SURVEY_S)
-            written, read = self._stairs
-            seen.append((written.width, read.width, written.block))
-        from_input, from_output, block = (min(filter(None, each), default=0.0) for each in zip(*seen, strict=True))
-        if not from_input or not from_output:
+            if written.width and read.width:  # some begin late, or begin and pause
+                seen.append((written.width, read.width, written.block))
+        if not seen:
             self._close()
-            side = "output" if from_input else "input"
+            side = "output" if written.block else "input"
             raise DeviceError(
                 f"{self.names}: the {side} was opened, but gives no sign of life: is it in use elsewhere?"
             )
+        from_input, from_output, block = (min(each) for each in zip(*seen, strict=True))
         return from_input, from_output, block
 
     def start(self) -> None:
