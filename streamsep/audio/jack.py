@@ -5,7 +5,7 @@ PortAudio's own figures will not do: whether they count the period that is being
 
 import ctypes
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from streamsep.audio.devices import Side, portaudio, portaudio_says
@@ -142,15 +142,29 @@ def jack() -> Iterator[Jack | None]:
         library.jack_client_close(ctypes.c_void_p(client))
 
 
-def counter() -> Callable[[], int] | None:
-    """What tells how many samples the server has asked its clients for so far (up to 2^32, then from 0); None without
-    a server. Any thread may ask, it waits for nothing. For as long as this process lives: it is never given back."""
+class Counter:
+    """How many samples the server has asked its clients for so far: up to 2^32, then from 0. Any thread may ask, it
+    waits for nothing."""
+
+    def __init__(self, library: ctypes.CDLL, client: int) -> None:
+        self._library, self._client = library, client
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)  # keeps Python's lock: it takes no time
+        self._count = prototype(("jack_last_frame_time", library))
+
+    def __call__(self) -> int:
+        """As it is now; not after `close`."""
+        return int(self._count(self._client))
+
+    def close(self) -> None:
+        """As long as the server lives: it may crash in the end when a client has left without a word."""
+        self._library.jack_client_close(ctypes.c_void_p(self._client))
+
+
+def counter() -> Counter | None:
+    """Of the server that PortAudio is a client of; None where it is none."""
     library = None if own_client() is None else _library()
     client = None if library is None else library.jack_client_open(CLIENT, NO_START_SERVER, None)
-    if library is None or client is None:
-        return None
-    count = ctypes.PYFUNCTYPE(ctypes.c_uint32, ctypes.c_void_p)(("jack_last_frame_time", library))  # keeps the lock
-    return lambda: int(count(client))
+    return None if library is None or client is None else Counter(library, client)
 
 
 def _library() -> ctypes.CDLL | None:

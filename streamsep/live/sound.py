@@ -146,8 +146,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
         guard = make_guard(plan.settings, engine.rate, channels)
         callback = Callback(engine, guard)
         stream = open_stream(callback, microphone, ears, engine.rate, channels, plan.block)
-        if microphone.api == ears.api == API:
-            callback.hold_ups.asked = counter()
+        asked_by_jack = counter() if microphone.api == ears.api == API else None
+        callback.hold_ups.asked = asked_by_jack
         wires = Wires(microphone, ears, engine.rate, stream, callback)
         told = wires.told()
         names = {"input": microphone.name, "output": ears.name, "api": ears.api}
@@ -174,6 +174,8 @@ def _play(plan: SoundPlan, speaker: Speaker, asked: "queue.SimpleQueue[dict[str,
             if gone is None:
                 told = wires.told()  # as they are in the end
                 stream.stop()
+                if asked_by_jack is not None:
+                    asked_by_jack.close()
         ending.close()
         report = player.report()
     if gone is None:
