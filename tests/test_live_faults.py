@@ -195,14 +195,14 @@ def test_a_gap_is_blamed_on_whoever_was_held_up(bank: list[str], tmp_path: Path,
         jack_server(period=PERIOD) as environment,
         live(environment, tmp_path, "--block", str(block), *bank) as running,
     ):
-        for held in [running.sound()] * 3 + [server_of(environment)]:
+        for held in [running.sound()] * 4 + [server_of(environment)] * 3:
             time.sleep(0.3)
             hold_up(held)
         time.sleep(0.3)
         summary = running.stop()
     for gaps in (summary["underruns"], summary["overruns"]):
-        assert gaps["interpreter"] >= 3
-        assert gaps["device"] >= 1
+        assert gaps["interpreter"] >= 4
+        assert gaps["device"] >= 1  # it may have asked for the next period already when we count: then it is not told
 
 
 @pytest.mark.parametrize("period", [64, 1024])
