@@ -14,6 +14,7 @@ from small_networks import NOISE, network, shapes, write_checkpoint
 
 import export.centres
 import export.release
+import streamsep
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.networks import Chimera, Shape
@@ -80,6 +81,19 @@ def test_every_way_to_run_the_graphs_agrees_with_the_training_network(
     for run in (at_once, frame_by_frame):
         cheap = run(exported["step-int8"], frames)[0]
         assert snr_db(cheap, at_once(exported["step-fp32"], frames)[0]) > 20
+
+
+def test_the_engine_hears_as_many_sources_as_the_manifest_names(tmp_path: Path) -> None:
+    export_all(network(replace(SHAPE, sources=3)), tmp_path)
+    mixture = speech_like(np.random.default_rng(7), 1.0)
+    models, quiet = {"bank": str(tmp_path), "precision": "fp32"}, {"speech": 0, "noise": -120, "hum": 0}
+    engine = streamsep.load(domain="noise", rate=RATE, models=models, gains_db=quiet)
+    heard, sources = engine.process(mixture, separate=True)
+    late = engine.latency.samples
+    assert engine.sources == ("speech", "noise", "hum")
+    np.testing.assert_allclose(sources.sum(0)[late:], mixture[:-late], atol=1e-5)
+    np.testing.assert_allclose(heard, sources[0] + sources[2], atol=1e-4)
+    assert min(np.abs(source).max() for source in sources) > 1e-3
 
 
 @settings(max_examples=20, deadline=None)

@@ -13,6 +13,7 @@ from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.networks import BandEntry, BandLayer, Chimera, GroupedLayer, Shape
 from export.parity import speech_like
+from streamsep.demo.run import bundled_scene
 from streamsep.evaluation.metrics import si_sdr_db
 
 FRONT = FrontEnd(64, 32, 16)
@@ -84,7 +85,7 @@ def test_the_level_of_the_input_changes_nothing(shape: Shape, seed: int, level_d
     assert abs(figures[1] - figures[0]) < 0.3
 
 
-@pytest.mark.parametrize("domain", ["noise", "music"])
+@pytest.mark.parametrize("domain", ["noise", "music", "speech", "environment"])
 def test_the_shipped_models_separate_quiet_sound_as_loud_sound(domain: str) -> None:
     voice, hiss = speech_like(np.random.default_rng(1), 1.0), 0.03 * np.random.default_rng(2).normal(size=16_000)
     figures = []
@@ -94,6 +95,20 @@ def test_the_shipped_models_separate_quiet_sound_as_loud_sound(domain: str) -> N
         late = engine.latency.samples
         figures.append([si_sdr_db(source[late:], voice[: len(source) - late]) for source in sources])
     assert np.abs(np.subtract(*figures)).max() < 0.3
+
+
+@pytest.mark.parametrize(("domain", "seconds", "slot"), [("noise", 11.0, 0), ("speech", 3.0, None)])
+def test_a_voice_alone_comes_through_and_is_in_one_slot(domain: str, seconds: float, slot: int | None) -> None:
+    """slot: the voice's; None: any. The scene's first voice, until another one answers."""
+    scene = bundled_scene()
+    voice = scene.sources[0, : round(seconds * scene.rate)]
+    engine = streamsep.load(domain=domain, rate=scene.rate)
+    _, sources = engine.process(voice, separate=True)
+    late = engine.latency.samples
+    levels_db = 10 * np.log10(np.square(sources[:, late:]).mean(axis=1) / np.square(voice[:-late]).mean())
+    heard = levels_db.argmax() if slot is None else slot
+    assert abs(levels_db[heard]) < 1
+    assert levels_db[1 - heard] < -10
 
 
 @settings(max_examples=20, deadline=None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import streamsep
+from streamsep.models.loader import read_manifest
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "export" / "README.md"]
@@ -74,3 +75,13 @@ def test_importing_streamsep_loads_neither_torch_nor_a_sound_card() -> None:
         "import sys, streamsep; print(sorted({'torch', 'sounddevice', 'matplotlib', 'scipy'} & sys.modules.keys()))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("domain", ["noise", "music", "environment", "speech"])
+def test_the_readme_says_of_the_shipped_models_what_their_manifests_say(domain: str) -> None:
+    (row,) = re.findall(rf"^\| `{domain}`: [^|]+\|(.*)\|$", PAGES[0].read_text(encoding="utf-8"), re.MULTILINE)
+    told = [tuple(map(float, re.findall(r"-?[0-9.]+", cell))) for cell in row.split("|")]
+    manifest = read_manifest(ROOT / "streamsep" / "models" / "zoo" / f"{domain}-step-int8.onnx")
+    wanted = re.compile(rf"{domain}\.test\.int8\.([^.]+\.)?si_sdri_db")
+    measured = [value for key, value in manifest.metrics.items() if wanted.fullmatch(key)]
+    assert told == [tuple(round(value[part], 2) for part in ("mean", "low", "high")) for value in measured]
