@@ -4,12 +4,11 @@ The stages are a list, oldest first; a run from random weights has none. None in
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from export.recipe import Recipe
 
@@ -17,29 +16,9 @@ Stage = dict[str, Any]  # recipe: its keys and values; steps: how many were trai
 Stages = list[Stage | None]
 
 
-@dataclass(frozen=True)
-class Start:
-    """Weights to begin with, and all that they went through."""
-
-    weights: dict[str, Tensor]
-    stages: Stages
-
-
 def stages_before(checkpoint: dict[str, Any]) -> Stages:
     """The stages before the checkpoint's own run. Those of before they were recorded do not know any."""
     return list(checkpoint.get("before", [None]))
-
-
-def read_start(path: Path) -> Start:
-    """The weights of a checkpoint that a release would take. Raises ValueError when the file is no checkpoint."""
-    try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
-        average, own = content["average"], {"recipe": content["recipe"], "steps": content["step"]}
-    except Exception as error:  # whatever the reader of a file that is none stumbles on
-        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
-    prefix = "module."
-    weights = {name.removeprefix(prefix): value for name, value in average.items() if name.startswith(prefix)}
-    return Start(weights, [*stages_before(content), own])
 
 
 def named_stages(recipes: Sequence[Path]) -> Stages:

@@ -32,7 +32,7 @@ from export.losses import deep_clustering
 from export.mixtures import RECIPES, Mixer
 from export.networks import ACTIVATIONS, Chimera, Shape
 from export.recipe import Recipe
-from export.stages import read_start
+from export.start import read_start
 from export.train import Objective, bf16_helps, measure_features, save
 from streamsep.errors import StreamsepError
 from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, some_of

@@ -39,7 +39,8 @@ from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
 from export.processes import Processes, signals_to_stop
 from export.recipe import Recipe
-from export.stages import Stages, Start, read_start, stages_before
+from export.stages import Stages, stages_before
+from export.start import Start, read_start
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.evaluation.lists import mixtures
 
@@ -272,7 +273,11 @@ def main() -> None:
         "--data", type=Path, required=True, help="folder with manifest.csv, mixtures.csv and the clips"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for checkpoints and the log")
-    parser.add_argument("--start", type=Path, help="a checkpoint whose weights to begin with, of another recipe even")
+    parser.add_argument(
+        "--start",
+        type=Path,
+        help="a checkpoint, of another recipe even, or DOMAIN-step-fp32.onnx: weights to begin with",
+    )
     parser.add_argument("--threads", type=int, default=1, help="of each process")
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop here, with a checkpoint")
     options = parser.parse_args()

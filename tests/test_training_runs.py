@@ -20,6 +20,7 @@ from export import train
 from export.average import average
 from export.log import COLUMNS, read_log
 from export.recipe import Recipe
+from export.start import read_start
 from streamsep.errors import ConfigError
 
 torch.set_num_threads(1)
@@ -141,6 +142,19 @@ def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder
     with pytest.raises(SystemExit, match=r"junk\.pt: expected a checkpoint"):
         start("third", "--start", "junk.pt")
     assert not (folder / "third" / "last.pt").exists()
+
+
+def test_a_run_can_begin_with_a_released_model(start: Start, folder: Path) -> None:
+    model = str(HERE / "streamsep" / "models" / "zoo" / "speech-step-fp32.onnx")
+    shipped = {"trunk": "bands", "groups": 16, "hidden": 64, "layers": 3, "dims": 20}
+    front_end = {"window": 512, "synthesis": 128, "hop": 64}
+    start("mine", "--start", model, steps=1, learning_rate=1e-12, **shipped, **front_end)
+    mine, released = checkpoint(folder / "mine" / "last.pt"), read_start(Path(model))
+    for name, tensor in released.weights.items():
+        assert torch.allclose(mine["net"][name], tensor, atol=1e-6)
+    assert mine["before"] == released.stages
+    with pytest.raises(SystemExit, match=r"speech-step-int8\.onnx: expected a released model's DOMAIN-step-fp32"):
+        start("other", "--start", model.replace("fp32", "int8"))
 
 
 def test_a_run_that_was_asked_to_end_saves_its_step_and_goes_on(

@@ -103,11 +103,11 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
         time.sleep(STEP_S)
     opened, ledger = session.opened, session.ledger
     blocks = f", blocks of {opened['block']} samples" if opened["block"] else ""
-    remarks.print(
+    remarks.print(ledger_table(ledger))
+    remarks.print(  # last, for whoever reads it takes all to be said that there is to say at the start
         f"{opened['input']} → {session.plan.settings.domain} → {opened['output']}, {opened['rate']} Hz, "
         f"channels: {opened['channels']}{blocks}. Use headphones: loudspeakers would howl. Ctrl-C ends."
     )
-    remarks.print(ledger_table(ledger))
     settings = session.plan.settings
     desk = Desk(opened["domains"], opened["sources"], settings.gains_db, settings.live.most_gain_db)
     end_s = None if seconds is None else time.monotonic() + seconds
