@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,6 +139,13 @@ class Clips:
             self.groups.setdefault(clip.group, []).append(clip)
         self._up_to = np.cumsum(lengths / lengths.sum())  # the share of all sound up to each clip's end
         self._up_to /= self._up_to[-1]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For other processes: the samples are not copied but read from the same file."""
+        return vars(self) | {"samples": self.samples.filename}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state | {"samples": np.memmap(state["samples"], np.int16, "r")})
 
     def draw(self, rng: np.random.Generator) -> Clip:
         """One clip, longer ones more often, so that every second of sound is drawn alike."""

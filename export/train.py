@@ -13,7 +13,6 @@ import argparse
 import math
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -24,6 +23,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import Tensor, nn
 
+from export.batches import Batches
 from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.log import Log
@@ -158,12 +158,14 @@ def train(
     start: Start | None,
     minutes: float,
     processes: Processes,
+    workers: int = 0,
 ) -> None:
     """Train to the end of the recipe, or until stopped, from the checkpoint in `out` if there is one.
 
     lists: (sources, samples) each, of the validation list; only the first process needs them. start: weights to begin
-    with where there is no checkpoint, instead of random ones. Raises SystemExit when the checkpoint is of another
-    recipe or the start of another network, and with 128 + its number, as shells do, when a signal stopped it.
+    with where there is no checkpoint, instead of random ones. workers: see `Batches`. Raises SystemExit when the
+    checkpoint is of another recipe or the start of another network, and with 128 + its number, as shells do, when a
+    signal stopped it.
     """
     device, share, samples = processes.device, processes.share(recipe.batch), int(recipe.seconds * RATE)
     torch.manual_seed(recipe.seed)
@@ -214,15 +216,14 @@ def train(
     began = time.monotonic()
     with (
         signals_to_stop() as signals,
-        ThreadPoolExecutor(1) as pool,
+        Batches(mixer, recipe.seed, share, samples, workers) as batches,
         Log(out / "log.csv", first) if processes.is_first else nullcontext() as log,
         bar,
     ):
         task = bar.add_task("", total=recipe.steps, completed=first, ratio=math.nan)
-        batch = pool.submit(mixer.batch, recipe.seed, first + 1, share, samples)
-        for done in range(first + 1, recipe.steps + 1):
-            sources = torch.tensor(batch.result(), device=device)
-            batch = pool.submit(mixer.batch, recipe.seed, done + 1, share, samples)
+        steps = range(first + 1, recipe.steps + 1)
+        for done, batch in zip(steps, batches.of(steps), strict=True):
+            sources = torch.tensor(batch, device=device)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(recipe, done - 1)
             loss, parts = objective(sources, done - 1)
@@ -279,9 +280,14 @@ def main() -> None:
         help="a checkpoint, of another recipe even, or DOMAIN-step-fp32.onnx: weights to begin with",
     )
     parser.add_argument("--threads", type=int, default=1, help="of each process")
+    parser.add_argument(
+        "--workers", type=int, default=0, help="of each process, that make its mixtures: for a GPU, one a core"
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="stop here, with a checkpoint")
     options = parser.parse_args()
 
+    if options.workers < 0:
+        raise SystemExit(f"--workers: should be 0 or more, got {options.workers}")
     torch.set_num_threads(options.threads)
     try:
         recipe, processes = Recipe.read(options.recipe), Processes()
@@ -296,7 +302,7 @@ def main() -> None:
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
     with processes:
-        train(recipe, mixer, lists, options.out, start, options.minutes, processes)
+        train(recipe, mixer, lists, options.out, start, options.minutes, processes, options.workers)
 
 
 if __name__ == "__main__":

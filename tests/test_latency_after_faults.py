@@ -11,7 +11,8 @@ import pytest
 from calibrated import make_calibrated_bank, promising
 from iodelay import Iodelay, iodelay
 from jack_server import jack_server, set_period
-from test_live_faults import Live, children, hold_up, live
+from kin import children
+from test_live_faults import Live, hold_up, live
 
 PERIOD = 256
 LEDGER = 192 + 192 + 80 + PERIOD  # the engine's, and the period that JACK adds to a loop

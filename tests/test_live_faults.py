@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server, set_period
+from kin import children
 from small_bank import make_bank
 from test_priority import asked_for, heeded
 
@@ -68,14 +69,6 @@ class Live:
         assert "Traceback" not in self.remarks
         summary: dict[str, Any] = json.loads(out.splitlines()[-1])
         return summary
-
-
-def children(process: int) -> list[int]:
-    try:
-        files = [task / "children" for task in Path(f"/proc/{process}/task").iterdir()]
-        return [int(one) for file in files for one in file.read_text().split()]
-    except FileNotFoundError:
-        return []
 
 
 def hold_up(process: int) -> None:

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server
-from test_live_faults import ENGINE, LIMIT_S, children, live
+from kin import children
+from test_live_faults import ENGINE, LIMIT_S, live
 
 from streamsep.record.folder import lines_of, read
 from streamsep.replay import replay

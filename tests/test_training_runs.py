@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from kin import children
 from tiny_data import make_data, write_list
 
 from export import train
@@ -63,10 +64,11 @@ def write_recipe(folder: Path, **changes: Any) -> None:
     (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes))
 
 
-def launch(folder: Path, *how: str) -> subprocess.Popen[str]:
+def launch(folder: Path, *how: str, process_group: int | None = None) -> subprocess.Popen[str]:
     """Another Python in the folder, one thread."""
     settings = os.environ | {"PYTHONPATH": str(HERE), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, *how], cwd=folder, env=settings, stdout=subprocess.PIPE, text=True)
+    command, out = [sys.executable, *how], subprocess.PIPE
+    return subprocess.Popen(command, cwd=folder, env=settings, stdout=out, text=True, process_group=process_group)
 
 
 def checkpoint(path: Path) -> dict[str, Any]:
@@ -181,21 +183,45 @@ def test_a_run_that_was_asked_to_end_saves_its_step_and_goes_on(
     assert_same_run(folder / "whole", folder / "stopped")
 
 
-def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(start: Start, folder: Path) -> None:
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_was_killed_goes_on_as_if_it_had_not_been(start: Start, folder: Path, workers: int) -> None:
     recipe, moment = {"steps": 40, "validate_every": 10}, random.randrange(11, 30)  # steps; there is a checkpoint
     write_recipe(folder, **recipe)
-    process = launch(folder, "-m", "export.train", *arguments("killed"))
+    process = launch(folder, "-m", "export.train", *arguments("killed", "--workers", str(workers)))
     while logged(folder / "killed") < moment and process.poll() is None:
         time.sleep(0.001)
     time.sleep(random.uniform(0, 0.02))  # anywhere in a step
+    helpers = children(process.pid)
     process.kill()
     process.communicate(timeout=300)
     assert process.returncode == -signal.SIGKILL
+    assert len(helpers) >= workers
+    while any(map(running, helpers)):  # for ever, if they stay
+        time.sleep(0.01)
     done = checkpoint(folder / "killed" / "last.pt")["step"]
     assert 10 <= done <= logged(folder / "killed"), moment
     start("killed", **recipe)
     start("whole", **recipe)
     assert_same_run(folder / "whole", folder / "killed")
+
+
+def test_ctrl_c_ends_a_run_and_the_processes_that_make_its_mixtures(start: Start, folder: Path) -> None:
+    write_recipe(folder, steps=1000, validate_every=10)
+    process = launch(folder, "-m", "export.train", *arguments("stopped", "--workers", "2"), process_group=0)
+    while logged(folder / "stopped") < 11 and process.poll() is None:
+        time.sleep(0.001)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    process.communicate(timeout=300)
+    assert process.returncode == 128 + signal.SIGINT
+    assert checkpoint(folder / "stopped" / "last.pt")["step"] == logged(folder / "stopped")
+
+
+def running(process: int) -> bool:
+    """Whether there is one, and it is not just waiting to be buried."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def logged(out: Path) -> int:
@@ -297,6 +323,8 @@ def test_what_a_run_cannot_do_is_said_before_anything_is_written(
 ) -> None:
     with pytest.raises(SystemExit, match=r"tiny\.yaml: steps"):
         start("run", steps=-1)
+    with pytest.raises(SystemExit, match="--workers: should be 0 or more, got -1"):
+        start("run", "--workers", "-1")
     with pytest.raises(SystemExit, match=r"mixtures\.csv.*'music'"):
         start("run", recipe="music")
     monkeypatch.setenv("WORLD_SIZE", "2")
