@@ -49,12 +49,13 @@ quality: $(VENV)/dev
 system:
 	@command -v jackd >/dev/null && command -v jack_iodelay >/dev/null && ldconfig -p | grep -q libportaudio && \
 	 command -v sndfile-jackplay >/dev/null && command -v pulseaudio >/dev/null && command -v pactl >/dev/null && \
-	 ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so >/dev/null 2>&1 || \
+	 command -v pipewire >/dev/null && \
+	 ls /usr/lib/*/alsa-lib/libasound_module_pcm_pulse.so /usr/lib/*/pipewire-0.3/jack/libjack.so.0 >/dev/null 2>&1 || \
 	 { command -v apt-get >/dev/null || \
-	   { echo "install JACK, sndfile-jackplay, PulseAudio, its plugin for ALSA, and PortAudio for the tests of live sound"; exit 1; }; \
+	   { echo "install JACK, sndfile-jackplay, PulseAudio, its plugin for ALSA, PipeWire, and PortAudio for the tests of live sound"; exit 1; }; \
 	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
 	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2 \
-	   sndfile-tools pulseaudio pulseaudio-utils libasound2-plugins \
+	   sndfile-tools pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-jack \
 	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1); }
 
 $(VENV)/pyvenv.cfg:

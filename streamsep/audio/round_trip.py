@@ -23,7 +23,7 @@ FIRST_S = START_FADE_S + 0.2  # until then only silence is played
 POLL_S = 0.02
 CONNECT = (
     "connect an output of the sound card to an input with a cable, and turn both up; or choose a loopback or monitor "
-    "device with --input; on JACK and PipeWire --loop does it without a cable"
+    "device with --input; on JACK --loop does it without a cable, on PipeWire a sink that is the input too"
 )
 
 

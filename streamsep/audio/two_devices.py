@@ -13,7 +13,7 @@ from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
-from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream
+from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream, possible_ms
 from streamsep.errors import DeviceError
 from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
@@ -100,11 +100,13 @@ class TwoDevices(Stream):
                 self._input.start()
                 self._stream.start()
             opened.pop_all()  # what was refused is not left open: it would be in use when it is tried again
-        self.latency_ms = {"input": 1000 * self._input.latency, "output": 1000 * self._stream.latency}
+        self.latency_ms = {"input": possible_ms(self._input.latency), "output": possible_ms(self._stream.latency)}
         written, read, at_once = self._survey(rate)
         self._most = [round(width + MARGIN_S * rate) for width in (written, read)]
         self._clocks = TwoClocks(rate, channels, written, read)
-        told = min(at_once, self._input.latency * rate)  # what of it is in the input device's term already
+        told = min(
+            at_once, self.latency_ms["input"] * rate / 1000
+        )  # what of it is in the input device's term already
         self.terms = {TERM: round(self._clocks.delay - told)}
 
     def _survey(self, rate: int) -> tuple[float, float, float]:

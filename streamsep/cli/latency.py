@@ -35,7 +35,7 @@ def latency(
     seconds: Annotated[float, typer.Option(min=4, max=60, help="The longer, the more repetitions.")] = 6.0,
     level_dbfs: Annotated[float, typer.Option("--level", min=-60, max=-6, help="Of the probe, dBFS.")] = -20.0,
     loop: Annotated[
-        bool, typer.Option("--loop", help="JACK, PipeWire: lead the sound back without a cable.")
+        bool, typer.Option("--loop", help="JACK: lead the sound back without a cable.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
