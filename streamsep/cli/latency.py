@@ -34,9 +34,7 @@ def latency(
     changes: Changes = None,
     seconds: Annotated[float, typer.Option(min=4, max=60, help="The longer, the more repetitions.")] = 6.0,
     level_dbfs: Annotated[float, typer.Option("--level", min=-60, max=-6, help="Of the probe, dBFS.")] = -20.0,
-    loop: Annotated[
-        bool, typer.Option("--loop", help="JACK: lead the sound back without a cable.")
-    ] = False,
+    loop: Annotated[bool, typer.Option("--loop", help="JACK: lead the sound back without a cable.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the whole delay: play a hiss through the engine (bypassed), hear it come back, and compare with the
