@@ -3,11 +3,14 @@
 import ctypes.util
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
+import streamsep.cli.devices as listing
 from streamsep.audio import devices
 from streamsep.audio.devices import Device
 from streamsep.errors import DeviceError
@@ -153,3 +156,19 @@ def test_nothing_needs_portaudio_until_a_device_is_asked_for():
         "import streamsep, streamsep.cli.main, streamsep.audio.devices, streamsep.audio.live"
     )
     subprocess.run([sys.executable, "-c", program], check=True, timeout=LIMIT_S)
+
+
+@pytest.mark.usefixtures("five")
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_all_of_every_name_is_listed_however_narrow_the_terminal_is(monkeypatch, capsys, width):
+    long = "HDA Intel PCH: a codec with a name that no terminal likes (hw:0,0)"
+    monkeypatch.setattr(devices, "devices", lambda: [MICROPHONE, replace(CARD, name=long), SERVER])
+    monkeypatch.setattr(listing, "results", Console(width=width))
+    listing.devices()
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= width
+    names = "".join(line.split("│")[3] for line in lines if line.count("│") > 3).replace(" ", "")
+    for name in (MICROPHONE.name, long, SERVER.name):
+        assert name.replace(" ", "") in names
+    for api in (CARD.api, SERVER.api):
+        assert [line.strip() for line in lines].count(api) == 1
