@@ -13,7 +13,7 @@ from streamsep.models.manifest import Manifest
 from streamsep.monitor.activity import ActivityOptions
 from streamsep.monitor.belief import BeliefOptions
 from streamsep.monitor.evaluation import Evaluation
-from streamsep.monitor.guardian import Guardian
+from streamsep.monitor.guardian import HANG_S, Guardian
 from streamsep.monitor.inline import InlineMonitor
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
 from streamsep.monitor.policy import PolicyOptions
@@ -23,6 +23,7 @@ from streamsep.realtime.hand_over import Monitor
 from streamsep.realtime.howl import HowlGuard
 from streamsep.realtime.masking import slot_names
 from streamsep.realtime.options import EngineOptions
+from streamsep.realtime.overload import SLOWER
 
 Tell = Callable[[str], object]
 
@@ -67,7 +68,8 @@ def build(
         every_s=watching.every_s,
         look_back_s=watching.look_back_s,
         loudest=watching.loudest,
-        window_s=watching.look_back_s + 2 * watching.every_s + 2.0,
+        window_s=watching.look_back_s + SLOWER * watching.every_s + 2.0,
+        hang_s=HANG_S + SLOWER * watching.every_s,
         tell=tell,
         look=look,
     )

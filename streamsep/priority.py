@@ -21,21 +21,29 @@ def come_first() -> bool:
     """For the calling thread and for all that it starts from now on: it interrupts whoever else is at work. It costs
     nobody any share of the processor. Real-time priority, where JACK is given it, does more; this is for everybody
     else. Whether the system took it: Linux does, and heeds it from 6.12 on; elsewhere the sound's own threads come
-    first anyhow."""
-    return _take_turns(SHORT_NS)
+    first anyhow. Who was given real-time priority keeps it."""
+    return not _has_priority() and _take_turns(SHORT_NS)
 
 
 def give_way() -> bool:
     """For the same: everybody who wakes up interrupts it, a sound server among them, which knows nothing of turns.
     Whether the system took it, as above."""
-    return _take_turns(LONG_NS)
+    return not _has_priority() and _take_turns(LONG_NS)
 
 
 def come_last() -> bool:
-    """Give way, and be nice too, which cannot be taken back."""
+    """Give way, whatever priority was inherited, and be nice too, which cannot be taken back."""
     if hasattr(os, "nice"):  # Windows has none
         os.nice(NICENESS)
-    return give_way()
+    return _take_turns(LONG_NS)
+
+
+def _has_priority() -> bool:
+    """Whether somebody gave the calling thread real-time priority, as `chrt` does."""
+    return sys.platform == "linux" and os.sched_getscheduler(0) & ~os.SCHED_RESET_ON_FORK in (
+        os.SCHED_FIFO,
+        os.SCHED_RR,
+    )
 
 
 def _take_turns(turn_ns: int) -> bool:

@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import cycle
 
 import numpy as np
 from jack_server import NO_START_SERVER, SERVER_NAME
@@ -13,7 +14,7 @@ LIMIT_S = 120
 PROCESS = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_uint32, ctypes.c_void_p)
 SOUND, OUT = b"32 bit float mono audio", 2  # JACK_DEFAULT_AUDIO_TYPE, JackPortIsOutput
 LEVEL = 1e-3  # so faint that the models of `small_bank` take it for noise
-POISON = np.float32([np.nan, 0.5, np.inf, -np.inf])
+POISONS = np.float32([np.nan, 0.5, np.inf, -np.inf]), np.float32([np.inf, 0.5]), np.float32([0.5, -np.inf])
 
 
 class JackNoise:
@@ -22,6 +23,7 @@ class JackNoise:
     def __init__(self, server: str) -> None:
         self.poisoned = False
         self._random = np.random.default_rng(1)
+        self._poisons = cycle(POISONS)  # another one in every period
         jack = self._jack = ctypes.CDLL("libjack.so.0")
         for name in ("client_open", "port_register", "port_get_buffer"):
             getattr(jack, f"jack_{name}").restype = ctypes.c_void_p
@@ -37,7 +39,10 @@ class JackNoise:
     def _fill(self, frames: int, _: object) -> int:
         buffer = self._jack.jack_port_get_buffer(self._port, frames)
         sound = np.ctypeslib.as_array(ctypes.cast(buffer, ctypes.POINTER(ctypes.c_float)), (frames,))
-        sound[:] = np.resize(POISON, frames) if self.poisoned else LEVEL * self._random.standard_normal(frames)
+        if self.poisoned:
+            sound[:] = np.resize(next(self._poisons), frames)
+        else:
+            sound[:] = LEVEL * self._random.standard_normal(frames)
         return 0
 
     def close(self) -> None:

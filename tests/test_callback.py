@@ -257,6 +257,14 @@ def test_a_model_that_is_too_slow_is_given_up_and_taken_back_whatever_the_blocks
     )  # as late as ever, all the time
 
 
+@given(st.lists(st.floats(-1, 1, width=32), min_size=1), st.sampled_from([np.nan, np.inf, -np.inf]))
+def test_what_is_not_finite_is_no_peak(values, strange):
+    callback = Callback(Through())
+    block = np.float32([values, values, [strange] * len(values)]).T  # of the input: the engine's output is clean
+    callback._measure(block[:, 2:], block[:, :2])
+    assert callback.peaks == [0.0, max(abs(np.float32(value)) for value in values)]
+
+
 @given(st.lists(st.floats(-1, 1, width=32), min_size=1, max_size=20))
 def test_the_peaks_are_those_of_everything_since_they_were_set_back(values):
     callback = Callback(Through())

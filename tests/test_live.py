@@ -13,6 +13,7 @@ from calibrated import make_calibrated_bank, promising
 from jack_server import jack_server, sound_environment
 from readme import check
 from small_bank import make_bank
+from test_live_faults import live
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
 
@@ -96,6 +97,18 @@ def test_live_separates_with_any_domain_block_and_channel_count(jack, bank, doma
     assert (summary["domain"], summary["channels"]) == (domain, int(shape[1]))
 
 
+def test_one_channel_is_played_on_both_sides(jack, bank, tmp_path):
+    with live(jack, tmp_path, "--channels", "1", *bank) as running:
+        listed = subprocess.run(["jack_lsp", "-c"], env=jack, capture_output=True, text=True, check=True).stdout
+        running.stop()
+    wires = dict(re.findall(r"^(PortAudio:\S+)\n +(\S+)$", listed, re.MULTILINE))
+    assert wires == {
+        "PortAudio:in_0": "system:capture_1",
+        "PortAudio:out_0": "system:playback_1",
+        "PortAudio:out_1": "system:playback_2",
+    }
+
+
 def test_live_separates_with_the_shipped_models(jack):
     done = streamsep(jack, "live", "--seconds", "1", "--json", *JACK)
     assert done.returncode == 0, done.stderr
@@ -129,16 +142,16 @@ def test_ctrl_c_ends_live_cleanly_with_its_summary(jack, bank, tmp_path):
     remarks = tmp_path / "remarks"
     command = [sys.executable, "-m", "streamsep", "live", "--json", *JACK, *bank]
     with remarks.open("w") as stderr:
-        live = subprocess.Popen(command, env=jack, stdout=subprocess.PIPE, stderr=stderr, text=True)
+        running = subprocess.Popen(command, env=jack, stdout=subprocess.PIPE, stderr=stderr, text=True)
     try:
-        wait_for(lambda: "Ctrl-C ends" in remarks.read_text() or live.poll() is not None)
+        wait_for(lambda: "Ctrl-C ends" in remarks.read_text() or running.poll() is not None)
         time.sleep(1.0)  # into the sound
-        live.send_signal(signal.SIGINT)
-        out, _ = live.communicate(timeout=LIMIT_S)
+        running.send_signal(signal.SIGINT)
+        out, _ = running.communicate(timeout=LIMIT_S)
     finally:
-        live.kill()
-        live.communicate()
-    assert live.returncode == 0, remarks.read_text()
+        running.kill()
+        running.communicate()
+    assert running.returncode == 0, remarks.read_text()
     check_summary(out.splitlines()[-1])
     assert "Traceback" not in remarks.read_text()
 
@@ -157,18 +170,18 @@ def test_in_a_terminal_there_is_a_meter_and_the_keys_do_what_it_says(jack, bank)
     command = [sys.executable, "-c", IN_A_TERMINAL, "live", "--json", *JACK, *bank]
     wide = jack | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm"}
     shown = b""
-    with subprocess.Popen(command, env=wide, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as live:
+    with subprocess.Popen(command, env=wide, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
 
         def until(what):
             nonlocal shown
             while what not in shown:
-                read = os.read(live.stdout.fileno(), 65536)
+                read = os.read(running.stdout.fileno(), 65536)
                 assert read, shown.decode()
                 shown += read
 
         def press(key):
-            live.stdin.write(key)
-            live.stdin.flush()
+            running.stdin.write(key)
+            running.stdin.flush()
 
         try:
             until(b"q quit")
@@ -179,11 +192,11 @@ def test_in_a_terminal_there_is_a_meter_and_the_keys_do_what_it_says(jack, bank)
             press(b"1")
             until(b"vocals")
             press(b"q")
-            while read := os.read(live.stdout.fileno(), 65536):
+            while read := os.read(running.stdout.fileno(), 65536):
                 shown += read
-            assert live.wait(timeout=LIMIT_S) == 0
+            assert running.wait(timeout=LIMIT_S) == 0
         finally:
-            live.kill()
+            running.kill()
     summary = json.loads(re.search(r"\{.*\}", shown.decode())[0])
     assert (summary["domain"], summary["faults"]) == ("music", 0)
     assert b"Traceback" not in shown

@@ -290,6 +290,16 @@ def test_how_often_one_looks_does_not_change_the_smoothing(
 # ------------------------------------------------------------------------------------------------------ the dry sound
 
 
+@law
+@given(good_scores, options(dry=False))
+def test_without_a_floor_the_best_is_heard_after_the_dry_sound_at_the_beginning(
+    scores: dict[str, Score], wanted: PolicyOptions
+) -> None:
+    found = watch([(0.5, scores)] * 40, wanted, PolicyState(None))
+    assert found[-1].decision.active == max(scores, key=lambda domain: scores[domain] or 0.0)
+    assert len(switches(found)) == 1
+
+
 def test_without_confidence_the_dry_sound_is_heard_and_with_it_the_best_model() -> None:
     wanted = PolicyOptions(
         smoothing_s=0.0, dwell_s=0.5, apart_s=1.0, floor_db=0.0, fall_back_s=2.0, hysteresis_db=0.5

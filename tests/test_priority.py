@@ -71,3 +71,12 @@ def test_a_machine_whose_system_call_is_not_known_is_left_alone(
 ) -> None:
     monkeypatch.setattr(platform, "machine", lambda: "of a kind nobody knows")
     assert not ask()
+
+
+@pytest.mark.parametrize("ask", [come_first, give_way])
+def test_who_was_given_real_time_priority_keeps_it(ask: Callable[[], bool], monkeypatch: pytest.MonkeyPatch) -> None:
+    before = asked_for()
+    for policy in (os.SCHED_FIFO, os.SCHED_RR, os.SCHED_FIFO | os.SCHED_RESET_ON_FORK):
+        monkeypatch.setattr(os, "sched_getscheduler", lambda _, policy=policy: policy)
+        assert not ask()
+        assert asked_for() == before

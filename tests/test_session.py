@@ -98,13 +98,19 @@ class World:
         self.step(0.05, {"opened": OPENED}, {"now": NOW})
         return self
 
+    def wait(self, seconds: float) -> None:
+        """Without a word from anybody, until something happens."""
+        until_s, started = self.now_s + seconds, self.sound
+        while self.now_s < until_s and not started.killed:
+            self.step()
+
     def until_started(self) -> float:
         """Seconds until another process is started."""
         count, began_s = len(self.started), self.now_s
         while len(self.started) == count:
             self.step()
             assert self.now_s < began_s + 100
-        return self.now_s - began_s
+        return round(self.now_s - began_s, 6)  # many steps add up
 
 
 def test_what_cannot_begin_says_why_and_is_not_tried_again() -> None:
@@ -127,7 +133,7 @@ def test_a_sound_that_was_lost_is_begun_again_later_and_later_and_the_user_is_to
             lost.died = "signal SIGKILL"
             world.step()
         elif end == "hung":
-            world.step(max(HANG_S, START_LIMIT_S) + 1)
+            world.wait(max(HANG_S, START_LIMIT_S) + 1)
         else:
             world.step(0.05, {"error": "still not there"})
         assert lost.killed
@@ -141,6 +147,19 @@ def test_a_sound_that_was_lost_is_begun_again_later_and_later_and_the_user_is_to
     assert world.session.reconnections == 1
     assert world.told[-1] == "a microphone → headphones: the sound is back"
     assert world.session.now == NOW
+
+
+@given(st.floats(1.5, 1e6), st.floats(0, HANG_S - 0.2))
+def test_a_session_that_was_suspended_does_not_take_the_sound_for_dead(suspended_s: float, silent_s: float) -> None:
+    world = World().open()
+    sound = world.sound
+    world.wait(silent_s)
+    world.step(suspended_s)
+    assert not sound.killed
+    world.step(0.05, {"now": NOW})
+    assert world.session.now == NOW
+    world.wait(HANG_S + 1)
+    assert sound.killed
 
 
 def test_that_the_sound_is_later_than_before_is_said_and_shown() -> None:

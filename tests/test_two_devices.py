@@ -3,19 +3,25 @@
 import json
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 from jack_server import jack_server
 
+from streamsep.arrays import Block
 from streamsep.audio import live, two_devices
+from streamsep.audio.callback import Callback
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
+from streamsep.audio.two_devices import Both as Status
 from streamsep.audio.two_devices import TwoDevices, one_clock
-from streamsep.errors import DeviceError
+from streamsep.errors import DeviceError, DeviceGoneError
+from streamsep.realtime.journal import Journal
 
 LIMIT_S = 120
 CARD = Device(0, "card", "ALSA", 2, 2, 48_000, True, True)
@@ -106,6 +112,69 @@ def test_a_device_that_refuses_everything_is_refused_as_usual(monkeypatch: pytes
     callback: Any = SimpleNamespace()
     with pytest.raises(DeviceError, match=r"'card' to 'card' .* block 0: refused: Invalid sample rate$"):
         two_devices.open_stream(callback, CARD, CARD, 48_000, 2, None)
+
+
+@pytest.mark.parametrize("dead", ["input", "output", "both"])
+def test_either_device_that_calls_no_more_is_missed(monkeypatch: pytest.MonkeyPatch, dead: str) -> None:
+    at = SimpleNamespace(now=100.0)
+    clock = SimpleNamespace(monotonic=lambda: at.now, perf_counter=lambda: at.now, sleep=time.sleep)
+    monkeypatch.setattr(TwoDevices, "_survey", lambda *_: (64.0, 64.0, 64.0))
+    monkeypatch.setattr(live, "portaudio", lambda: PortAudio({0: 1, 1: 1}))
+    monkeypatch.setattr(live, "time", clock)
+    monkeypatch.setattr(two_devices, "time", clock)
+    callback: Any = SimpleNamespace(calls=0)
+    stream = TwoDevices(callback, CARD, HEADPHONES, 48_000, 2, 64)
+    for device in (stream._input, stream._stream):
+        device.active = True
+    quiet = np.zeros((64, 2), np.float32)
+
+    def live_on(seconds: float, *sides: str) -> None:
+        until = at.now + seconds
+        while at.now < until:
+            at.now += 0.02
+            if "input" in sides:
+                stream._listen(quiet, 64, SimpleNamespace(currentTime=0.0), Status())
+            if "output" in sides:
+                callback.calls += 1
+            stream.check()
+
+    live_on(10.0, "input", "output")
+    alive = {"input": ["output"], "output": ["input"], "both": []}[dead]
+    with pytest.raises(DeviceGoneError, match="went away"):
+        live_on(live.GONE_S + 1, *alive)
+
+
+@pytest.mark.parametrize(("channels", "outputs", "played"), [(1, 2, 2), (1, 6, 2), (1, 1, 1), (2, 2, 2), (2, 8, 2)])
+def test_one_channel_is_heard_on_both_sides(
+    monkeypatch: pytest.MonkeyPatch, channels: int, outputs: int, played: int
+) -> None:
+    opened: dict[str, Any] = {}
+    audio = PortAudio({0: 1})
+    audio.Stream = lambda **given: opened.update(given) or audio._opened(given["device"], given["blocksize"])
+    monkeypatch.setattr(live, "portaudio", lambda: audio)
+    engine: Any = PassThroughBlocks(channels)
+    callback = Callback(engine)
+    callback._edges._risen = 10**9
+    live.Stream(callback, CARD, replace(CARD, outputs=outputs), 48_000, channels, 64)
+    assert opened["channels"] == (channels, played)
+    block = np.random.default_rng(0).normal(0, 0.1, (64, channels)).astype(np.float32)
+    out = np.full((64, played), np.nan, np.float32)
+    opened["callback"](block, out, 64, SimpleNamespace(currentTime=0.0), Status())
+    np.testing.assert_array_equal(out, np.repeat(block, played // channels, axis=1))
+
+
+class PassThroughBlocks:
+    """An engine that changes nothing."""
+
+    rate, steps = 48_000, 0
+
+    def __init__(self, channels: int) -> None:
+        self.channels = channels
+        self.journal = Journal()
+
+    def process(self, block: Block, out: Block) -> Block:
+        out[:] = block
+        return out
 
 
 def played(environment: dict[str, str], seconds: float, block: int) -> dict[str, Any]:

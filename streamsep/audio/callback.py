@@ -147,11 +147,11 @@ class Callback:
 
     @audio_thread
     def _measure(self, block: Block, out: Block) -> None:
-        """The loudest sample on each side; not a number counts as nothing."""
+        """The loudest sample on each side; what is not finite counts as nothing."""
         peaks = self.peaks
         for index, sound in enumerate((block, out)):
             loudest = max(float(np.maximum.reduce(sound, axis=None)), -float(np.minimum.reduce(sound, axis=None)))
-            if loudest > peaks[index]:
+            if peaks[index] < loudest < math.inf:
                 peaks[index] = loudest
 
     @audio_thread

@@ -6,10 +6,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from streamsep.audio.callback import Callback
+from streamsep.arrays import Block
+from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.devices import Device, portaudio
 from streamsep.audio.jack import API
 from streamsep.errors import DeviceError, DeviceGoneError
+from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.edges import STOP_FADE_S
 
 CLOSE_LIMIT_S = 3.0  # a device that is alive takes a few periods
@@ -30,6 +32,11 @@ def possible_ms(late_s: float) -> float:
     return 1000 * late_s if late_s < LATEST_S else 0.0
 
 
+def sides(sink: Device, channels: int) -> int:
+    """Channels to play so many on: one is heard on both sides of what has two, not on the left alone."""
+    return 2 if channels == 1 and sink.outputs >= 2 else channels
+
+
 class Stream:
     """A sound card that runs a callback, from `start` to `stop`."""
 
@@ -44,22 +51,37 @@ class Stream:
         self._calls, self._called_s = -1, 0.0  # when last looked at
         self._gone_s = (GONE_JACK_S if sink.api == API else GONE_S) + 2 * block / rate
         self._open(source, sink, rate, channels, block)
-        callback.device_clock = lambda: float(self._stream.time)
+        callback.device_clock = self._time_s
 
     def _open(self, source: Device, sink: Device, rate: int, channels: int, block: int) -> None:
         self.names = f"{source.name!r} to {sink.name!r} at {rate} Hz with {channels} channels, block {block}"
+        played = sides(sink, channels)
         with self._translated("refused"):
             self._stream = self._sd.Stream(
                 samplerate=rate,
                 blocksize=block,
                 device=(source.index, sink.index),
-                channels=channels,
+                channels=(channels, played),
                 dtype="float32",
                 latency="low",
-                callback=self._callback,
+                callback=self._callback if played == channels else self._on_both_sides,
             )
         heard_late_s, played_late_s = self._stream.latency
         self.latency_ms = {"input": possible_ms(heard_late_s), "output": possible_ms(played_late_s)}
+
+    @audio_thread
+    def _time_s(self) -> float:
+        """By the device's clock; 0 is no time to PortAudio, and its binding complains."""
+        try:
+            return float(self._stream.time)
+        except self._sd.PortAudioError:
+            return 0.0
+
+    @audio_thread
+    def _on_both_sides(self, block: Block, out: Block, frames: int, when: Moment, status: Status) -> None:
+        """The callback, of one channel that is played as two."""
+        self._callback(block, out[:, :1], frames, when, status)
+        out[:, 1] = out[:, 0]
 
     def start(self) -> None:
         """The callback is called from now on. Raises DeviceError when the device cannot."""

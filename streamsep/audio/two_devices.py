@@ -13,7 +13,7 @@ from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.device_latency import best_block
 from streamsep.audio.devices import Device
 from streamsep.audio.jack import API
-from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream, possible_ms
+from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream, possible_ms, sides
 from streamsep.errors import DeviceError
 from streamsep.priority import come_first
 from streamsep.realtime.contract import audio_thread
@@ -81,20 +81,24 @@ class TwoDevices(Stream):
         self._most = [rate, rate]  # frames of a call of either that the ring is made for
         self._outgrown = False
         self._heard = np.zeros((rate, channels), np.float32)  # no device has blocks of a second
-        self._called_s = 0.0  # the input's newest call
+        self._input_called_s = 0.0  # its newest call; of the output's `Stream.check` knows
         self._overflows = self._overflows_told = 0  # of the input: its thread counts, the output's tells
         self._stalls_told = self._floods_told = 0
         self._both = Both()
-        wanted: dict[str, Any] = {
-            "samplerate": rate, "blocksize": block, "channels": channels, "dtype": "float32", "latency": "low"
-        }  # fmt: skip
+        played = sides(sink, channels)
+        self._hear = self._callback if played == channels else self._on_both_sides
+        wanted: dict[str, Any] = {"samplerate": rate, "blocksize": block, "dtype": "float32", "latency": "low"}
         refused = f"refused (two devices have to run at one rate, now {rate} Hz: see --rate)"
         with ExitStack() as opened:
             with self._translated(f"the input {refused}"):
-                self._input = self._sd.InputStream(device=source.index, callback=self._listen, **wanted)
+                self._input = self._sd.InputStream(
+                    device=source.index, channels=channels, callback=self._listen, **wanted
+                )
             opened.callback(self._input.close)
             with self._translated(f"the output {refused}"):
-                self._stream = self._sd.OutputStream(device=sink.index, callback=self._play, **wanted)
+                self._stream = self._sd.OutputStream(
+                    device=sink.index, channels=played, callback=self._play, **wanted
+                )
             opened.callback(self._stream.close)
             with self._translated("could not be started"):
                 self._input.start()
@@ -104,10 +108,8 @@ class TwoDevices(Stream):
         written, read, at_once = self._survey(rate)
         self._most = [round(width + MARGIN_S * rate) for width in (written, read)]
         self._clocks = TwoClocks(rate, channels, written, read)
-        told = min(
-            at_once, self.latency_ms["input"] * rate / 1000
-        )  # what of it is in the input device's term already
-        self.terms = {TERM: round(self._clocks.delay - told)}
+        told_ms = min(1000 * at_once / rate, self.latency_ms["input"])  # is in the input device's term already
+        self.terms = {TERM: round(self._clocks.delay - told_ms * rate / 1000)}
 
     def _survey(self, rate: int) -> tuple[float, float, float]:
         """The widths of the stairs of input and output, and the input's block. Raises DeviceError when one of them
@@ -144,7 +146,7 @@ class TwoDevices(Stream):
     @property
     def alive(self) -> bool:
         """Whether both devices still play, as far as they say, in blocks that the ring is made for."""
-        calling = time.perf_counter() - self._called_s < GONE_S
+        calling = time.perf_counter() - self._input_called_s < GONE_S
         return bool(self._stream.active and self._input.active) and calling and not self._outgrown
 
     # ------------------------------------------------------------------------------------------------ the audio side
@@ -153,7 +155,7 @@ class TwoDevices(Stream):
     def _listen(self, block: Block, frames: int, when: Moment, status: Status) -> None:
         """Called by the input, in a thread of its own."""
         now_s = time.perf_counter()
-        self._called_s = now_s
+        self._input_called_s = now_s
         if status and status.input_overflow:
             self._overflows += 1
         if frames > self._most[0]:
@@ -176,7 +178,7 @@ class TwoDevices(Stream):
             return
         block = self._heard[:frames]
         self._clocks.read(block, now_s)
-        self._callback(block, out, frames, when, self._tell(self._clocks, status))
+        self._hear(block, out, frames, when, self._tell(self._clocks, status))
 
     @audio_thread
     def _tell(self, clocks: TwoClocks, status: Status) -> Both:

@@ -23,6 +23,7 @@ from streamsep.realtime.engine import AUTO
 from streamsep.realtime.ledger import Ledger
 
 HANG_S = 10.0  # without a word from the process with the sound
+SUSPENDED_S = 1.0  # longer than this no step takes: we were stopped (Ctrl-Z), or the machine slept
 START_LIMIT_S = 60.0  # to open the models and the device
 STOP_LIMIT_S = 10.0  # to fade out, to close the device and to write down the last of a recording
 SUMS = ("seconds", "callbacks", "faults", "howls")
@@ -114,12 +115,15 @@ class Session:
         self._playing = self._stopping = False
         self._stopping_s: float | None = None  # since when, by the clock of `step`
         self._failures = 0
-        self._next_s = self._started_s = self._heard_s = 0.0
+        self._next_s = self._started_s = self._heard_s = self._stepped_s = 0.0
 
     def step(self, now_s: float) -> None:
         """Hear what the process with the sound says, and see that there is one. now_s: a clock that only goes on.
 
         Raises StreamsepError when the first of them could not begin."""
+        if now_s - self._stepped_s > SUSPENDED_S:  # what was said meanwhile is still on its way
+            self._heard_s += now_s - self._stepped_s
+        self._stepped_s = now_s
         if self._stopping and self._stopping_s is None:
             self._stopping_s = now_s
         if self._sound is None:

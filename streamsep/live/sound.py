@@ -40,12 +40,11 @@ from streamsep.monitor.guardian import Guardian
 from streamsep.priority import come_first
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.howl import HowlGuard
-from streamsep.realtime.overload import HIGHEST, MONITOR_SLOW
+from streamsep.realtime.overload import HIGHEST, MONITOR_SLOW, SLOWER
 from streamsep.record.folder import facts
 from streamsep.record.recorder import Recorder
 
 TOLD_EVERY_S = 0.05
-RELIEVED_PACE = 4  # of a monitor on a machine that cannot keep up: it looks so many times less often
 SWITCH_INTERVAL_S = (
     0.0005  # the callback waits at most so long for a thread that computes; Python's usual is ten times that
 )
@@ -270,7 +269,7 @@ class Player:
 
     def _relieve_monitor(self) -> None:
         """On a machine that cannot keep up it looks less often."""
-        pace = RELIEVED_PACE if self._callback.overload.level >= MONITOR_SLOW else 1
+        pace = SLOWER if self._callback.overload.level >= MONITOR_SLOW else 1
         if pace != self._pace and self._guardian is not None:
             self._pace = pace
             self._guardian.board.slow_down(pace)
@@ -312,7 +311,7 @@ class Player:
         return {
             "seconds": round(callback.frames / engine.rate, 2),
             "levels_db": levels,
-            "sources_db": dict(zip(engine.sources, map(_decibels, engine.source_levels()), strict=True)),
+            "sources_db": {name: _decibels(level) for name, level in engine.source_levels().items()},
             "domain": engine.domain,
             "dry": engine.dry,
             "bypassed": self._bypassed,

@@ -27,6 +27,7 @@ from streamsep.sharing import Block
 
 FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
 SETTLED_S = 60.0  # a watcher that lived so long makes its guardian forget how often the ones before it died
+HANG_S = 10.0  # beside what lies between two looks
 START_LIMIT_S = 60.0  # to open every model, on a slow and busy machine
 STOP_LIMIT_S = 2.0
 POLL_S = 0.1
@@ -67,14 +68,14 @@ class Guardian:
         look_back_s: float = 2.0,
         loudest: float = 0.01,
         window_s: float = 6.0,
-        hang_s: float = 10.0,
+        hang_s: float = HANG_S,
         tell: Callable[[str], object] = lambda status: None,
         look: Callable[[Evaluation], object] | None = None,
     ) -> None:
         """manifests: of the engine's models by domain, in the bank's order. graphs: their look-back graphs. every_s:
         between verdicts. loudest: the share of bins that is judged. window_s: of sound that a late watcher can still
-        hear. hang_s: without a sign of life, until it is given up. tell: called with a sentence for the user whenever
-        something changes, in the thread that checks.
+        hear. hang_s: without a sign of life, of which there is none between two looks, until it is given up. tell:
+        called with a sentence for the user whenever something changes, in the thread that checks.
 
         Raises ConfigError for settings that cannot be, StreamsepError when there is no shared memory."""
         if graphs.keys() != manifests.keys():

@@ -142,7 +142,9 @@ def _better(
     """Who is better than what is heard, and for how long: only time in which there was something to hear counts."""
     level, floor_db = _level(state, options), options.floor_db
     if level is None:
-        return {}
+        if state.active is not None:
+            return {}
+        level = -math.inf  # the dry sound without a floor: whoever it is, he is better
     better: dict[str | None, float] = {}
     for domain, score in state.smoothed.items():
         before = state.better_s.get(domain)

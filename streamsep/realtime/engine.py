@@ -278,7 +278,7 @@ class Engine:
         locked = self._hand_over.locked
         return None if locked == DRY else self.domains[locked]
 
-    def source_levels(self) -> list[float]:
+    def source_levels(self) -> dict[str, float]:
         """How loud every source of the active domain was in the newest hop, before gains: full scale is about 1."""
         return self._hand_over.levels()
 

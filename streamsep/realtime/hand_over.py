@@ -147,13 +147,16 @@ class HandOver:
         """Whether the dry sound is to be heard: no model is confident, or none may run, or it has just begun to."""
         return self.dry or self.resting or self._waking > 0
 
-    def levels(self) -> list[float]:
-        """Control side: of every source of the active rendering, in the newest hop, root mean square; full scale is
-        about 1. It may be a hop torn in two: good enough for a meter."""
+    def levels(self) -> dict[str, float]:
+        """Control side: of every source of the active rendering, by name, in the newest hop, root mean square; full
+        scale is about 1. It may be a hop torn in two: good enough for a meter."""
+        active = self.active  # once: in the meantime it may become another
         spectrum = np.abs(self._spectra[self._at].mean(axis=0))
         window = 2 * (len(spectrum) - 1)
-        masks = self.active.masks[: len(self.active.names)]
-        return [float(np.linalg.norm(mask * spectrum)) * 2 / window for mask in masks]
+        return {
+            name: float(np.linalg.norm(mask * spectrum)) * 2 / window
+            for name, mask in zip(active.names, active.masks, strict=False)  # masks has rows for the largest model
+        }
 
     def restart(self) -> None:
         """Control side. Nothing is remembered of the sound so far; the domain, dry or not, and the lock stay."""

@@ -7,6 +7,7 @@ model runs, the dry sound is heard, with the same latency.
 from streamsep.realtime.contract import audio_thread
 
 FADES_SHORT, MONITOR_SLOW, HIGHEST = 1, 2, 3
+SLOWER = 4  # times less often the monitor looks then
 LATE_IN_A_ROW = 3  # hops: one may be anybody's fault, three are an overload
 SETTLE_S = 0.25  # between two steps up: what was given up needs time to show
 RECOVER_S = 5.0  # without hops late in a row, until a step down is tried
