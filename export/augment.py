@@ -14,6 +14,7 @@ from scipy.signal import fftconvolve, resample_poly
 from export.corpus import RATE
 
 Sound = NDArray[np.float32]
+FAINTEST = 1e-4  # RMS of full scale, -80 dB: what is fainter is silence
 
 
 def rms(samples: Sound) -> float:
@@ -21,6 +22,11 @@ def rms(samples: Sound) -> float:
     power = np.square(samples[: len(samples) // 160 * 160].reshape(-1, 160)).mean(-1)
     loud = power[power > 1e-4 * power.max()] if power.size and power.max() > 0 else power
     return float(np.sqrt(loud.mean())) if loud.size else 0.0
+
+
+def silent_if_faint(samples: Sound) -> Sound:
+    """As it is, or nothing where it is what a recorder makes of silence, which would be brought up to full level."""
+    return samples if rms(samples) > FAINTEST else np.zeros_like(samples)
 
 
 def tilt(rng: np.random.Generator, samples: Sound) -> Sound:

@@ -4,11 +4,12 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from export.legend import figure, legend
 from export.stages import describe_stage
-from streamsep.models.manifest import Manifest
+from streamsep.models.manifest import Corpus, Manifest
 
 CHECKSUMS = "SHA256SUMS"
 
@@ -21,7 +22,7 @@ class About:
     title: str
     use: str
     failures: tuple[str, ...]
-    course: str = ""  # of the training, where the weights did not come from one run of the recipe
+    of_corpora: dict[str, tuple[str, ...]]  # more failures, of models that were trained on a corpus, by its name
 
 
 ABOUT = {
@@ -34,13 +35,8 @@ ABOUT = {
             "Which talker comes out of which slot is decided by the sound; after a pause they may change places.",
             "Two talkers of the same sex, and like voices above all, are told apart much less well.",
             "A third talker, noise and music go to either slot.",
-            "Its voices read, spell or act, most in English, some in German; children and whispering are rare.",
         ),
-        "A network of this shape first learnt speech in noise (configs/train/noise.yaml with this trunk, 400 steps "
-        "of 20 examples of 2 s at a rate of 1.5e-3; the card of the noise model names these data), then two talkers "
-        "(configs/train/speech.yaml, 1,600 steps, seed 12; until step 1,338 the rate was falling towards step "
-        "2,600). The run below began at its averaged weights, with examples twice as long, so that talkers keep "
-        "their places for longer; until step 608 its learning rate was falling towards step 1,300.",
+        {"EmoDB": ("Its voices read, spell or act, in English and some in German; children and whispers are rare.",)},
     ),
     "environment": About(
         ("event", "event"),
@@ -50,11 +46,14 @@ ABOUT = {
         (
             "Which event comes out of which slot is decided by the sound and may change after a pause.",
             "Two sounds of one kind, and two that are both noise-like (rain and sea), can hardly be told apart.",
-            "Its recordings are short (5 s) and few of each kind; a sound unlike all of them may be split over both.",
             "Speech and music are not among its kinds.",
         ),
-        "The run below began at the averaged weights of an earlier model for two talkers, as they were after 1,000 "
-        "steps; the card of that model names those data.",
+        {
+            "ESC-50": (
+                "Its recordings are short (5 s) and few of each kind; a sound unlike all of them may be split over "
+                "both.",
+            )
+        },
     ),
     "noise": About(
         ("speech", "noise"),
@@ -67,36 +66,44 @@ ABOUT = {
             "Singing was not among its noises and may be kept.",
             "It was trained from -6 to +11 dB; in louder noise weak consonants go with the noise.",
             "It was trained with small synthetic rooms; long reverberation is new to it.",
-            "Its voices read, spell or act, most in English, some in German; shouting, whispering and children are "
-            "rare.",
         ),
-        "These weights did not come from one run of this recipe. The first 2,200 steps, at a learning rate of 1e-3, "
-        "heard recorded noise as it is; then noise was varied, with babble and made noises among it, and from step "
-        "2,700 whines and beeps, up to step 3,700. From there two runs of 720 steps, seeds 11 and 12, went on, and "
-        "their weights were averaged. From that average the run below went on for 2,800 steps, without "
-        "measured rooms and other speeds of the voice. A run of configs/train/noise.yaml from the start has not "
-        "been tried.",
+        {
+            "EmoDB": (
+                "Its voices read, spell or act; most speak English, some German. Shouts, whispers and children are "
+                "rare.",
+            )
+        },
     ),
     "music": About(
         ("vocals", "accompaniment"),
         "vocals | accompaniment",
         "A singing voice over its accompaniment, live, at 8 ms of algorithmic latency, for research and experiments.",
         (
-            "Its voices are amateur singers of Chinese pop songs (karaoke); choirs, rap and screaming are new to it.",
             "Lead instruments that sing (violin, saxophone, lead guitar) may be taken for the voice.",
             "Backing vocals belong to neither source.",
-            "Its accompaniment is karaoke backing of the same songs and some solo instruments: dense or distorted "
-            "productions are new to it.",
         ),
-        "One run; but until step 1,400 the learning rate was falling towards step 3,400.",
+        {
+            "MIR-1K": (
+                "Its voices are amateur singers of Chinese pop songs (karaoke); choirs, rap and screaming are new to "
+                "it.",
+                "Its accompaniment is karaoke backing of the same songs and some solo instruments: dense or "
+                "distorted productions are new to it.",
+            )
+        },
     ),
 }
 
 
-def notes(domain: str) -> str:
+def failures(domain: str, data: Sequence[Corpus]) -> tuple[str, ...]:
+    """What a model of this domain that was trained on these data is known to do badly."""
+    about, corpora = ABOUT[domain], {entry.corpus for entry in data}
+    more = (sentences for corpus, sentences in about.of_corpora.items() if corpus in corpora)
+    return (*about.failures, *chain.from_iterable(more))
+
+
+def notes(domain: str, data: Sequence[Corpus]) -> str:
     """Intended use and known failures, as one text."""
-    about = ABOUT[domain]
-    return f"Intended use: {about.use} Known failures: {' '.join(about.failures)}"
+    return f"Intended use: {ABOUT[domain].use} Known failures: {' '.join(failures(domain, data))}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -155,8 +162,7 @@ def card(files: Sequence[File], checks: Checks) -> str:
         figures = f"{legend(list(manifest.metrics))}\n\n{table(['figure', 'value'], rows)}"
     recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())
     agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in checks.parity.items())
-    failures = "\n".join(f"- {failure}" for failure in about.failures)
-    course = f"{about.course}\n\n" if about.course else ""
+    fails = "\n".join(f"- {failure}" for failure in failures(manifest.domain, training.data))
     stages = [f"- {describe_stage(json.loads(stage))}" for stage in training.before]
     before = "\n".join(["The weights had gone through this before, oldest first:\n", *stages, "\n"]) if stages else ""
     return f"""# {manifest.domain}: {about.title}
@@ -179,7 +185,7 @@ A hop: the median in one thread of {checks.machine}, as the engine runs it. The 
 
 Expected from how it was trained; not each of them was measured.
 
-{failures}
+{fails}
 
 ## Figures
 
@@ -199,7 +205,7 @@ What the recipe draws from, and the recipes of what came before, training split 
 
 ## Recipe
 
-{course}{before}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
+{before}{training.steps} steps, seed {training.seed}. {recipe}. Weights: running average over the steps.
 
 {checks.temperature}
 """

@@ -25,6 +25,7 @@ from export import recordings
 
 RATE = 16_000
 FULL_SCALE = 32_767
+COLUMNS = ("path", "corpus", "group", "role", "split", "licence")  # that are needed
 
 
 class NoClipsError(ValueError):
@@ -110,9 +111,13 @@ class Clips:
         if not manifest.is_file():
             raise ValueError(f"{data}: expected a folder with a manifest.csv, found none")
         with open(manifest, newline="") as file:
+            reader = csv.DictReader(file)
+            if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+                wanted = ", ".join(COLUMNS)
+                raise ValueError(f"{manifest}: expected the columns {wanted}, found no {', '.join(missing)}")
             rows = [
                 row
-                for row in csv.DictReader(file)
+                for row in reader
                 if row["split"] == split and row["role"] in roles and row["corpus"] not in without
             ]
         if not rows:

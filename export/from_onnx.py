@@ -42,7 +42,8 @@ def read_model(path: Path) -> tuple[dict[str, Tensor], Stages]:
         raise ValueError(f"{path}: expected a model that export.release wrote, got {error!r:.200}") from None
     recorded = "before" in training.model_fields_set  # models of before it was do not know
     stages: Stages = [json.loads(stage) for stage in training.before] if recorded else [None]
-    return weights, [*stages, {"recipe": json.loads(training.recipe), "steps": training.steps}]
+    data = [corpus.model_dump() for corpus in training.data]  # of the stages too
+    return weights, [*stages, {"recipe": json.loads(training.recipe), "steps": training.steps, "data": data}]
 
 
 def _read(path: Path) -> tuple[Constants, Manifest]:

@@ -5,10 +5,17 @@ from collections.abc import Sequence
 
 from streamsep.models.manifest import Corpus
 
-# Words in licences that exclude commercial use or do not cover it; and of clips whose own licence is freer than that
-# of the collection they were taken from.
+# Words of licences that cover commercial use, of licences that exclude it or do not cover it, and of clips whose own
+# licence is freer than that of the collection they were taken from. What has none of them is not free.
+FREE = re.compile(
+    r"\bCC[-_ ]?0|\bCC[-_ ]BY\b|Creative Commons (Zero|Attribution)|\bpublic domain\b|\bMIT\b|\bBSD\b|\bApache\b|"
+    r"\bPixabay\b",
+    re.I,
+)
 RESTRICTED = re.compile(
-    r"\bNC\b|non-?commercial|academic|research|educational|\bLDC|no explicit|^(none|unknown|\?|)$|^none\b", re.I
+    r"(?<![a-z])N[CD](?![a-z])|non[\s_-]*commercial|no[\s_-]*deriv|academic|research|educational|personal|evaluation|"
+    r"propriet|reserved|\bLDC|no explicit|unknown|^none\b",
+    re.I,
 )
 FREE_CLIP = re.compile(r"source clip (CC0|CC[- ]BY)\b(?![- ]N)", re.I)
 SHARE_ALIKE = re.compile(r"\bBY-SA\b", re.I)
@@ -20,7 +27,7 @@ def weights_licence(data: Sequence[Corpus]) -> str:
     def named(entries: Sequence[Corpus]) -> str:
         return ", ".join(sorted({entry.corpus for entry in entries}))
 
-    limited = [entry for entry in data if RESTRICTED.search(entry.licence.strip())]
+    limited = [entry for entry in data if RESTRICTED.search(entry.licence) or not FREE.search(entry.licence)]
     if research := [entry for entry in limited if not FREE_CLIP.search(entry.licence)]:
         names = named(research)
         said = f"Research use only: trained on {names}, whose licences exclude commercial use or do not cover it"

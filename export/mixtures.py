@@ -20,6 +20,7 @@ from export.augment import (
     pauses,
     pitched_noise,
     rms,
+    silent_if_faint,
     synthetic_noise,
     tilt,
 )
@@ -50,7 +51,7 @@ class Mixer:
 
     def example(self, rng: np.random.Generator, samples: int) -> NDArray[np.float32]:
         """(sources, samples) at a random ratio and level."""
-        first, second = self.pair(rng, samples)
+        first, second = (silent_if_faint(source) for source in self.pair(rng, samples))
         ratio_db = rng.uniform(*self.snr_db)
         levels = rms(first), rms(second)
         if min(levels) > 0:

@@ -41,7 +41,7 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
-from export.stages import describe_stage, stages_of_release
+from export.stages import corpora_of, describe_stage, stages_of_release
 from export.temperature import best_temperature, scale_logits
 from export.to_onnx import (
     KINDS,
@@ -54,6 +54,7 @@ from export.to_onnx import (
     save,
 )
 from streamsep.bench.machine import cpu_model
+from streamsep.errors import StreamsepError
 from streamsep.evaluation.lists import mixtures
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
@@ -101,8 +102,7 @@ def describe(
     if recipe.recipe not in ABOUT:
         raise ValueError(f"{checkpoint}: export/card.py says nothing of {recipe.recipe!r}, only of {sorted(ABOUT)}")
     stages = stages_of_release(checkpoint, after)
-    recipes = [recipe.recipe, *(stage["recipe"]["recipe"] for stage in stages if stage)]
-    corpora = training_data(recipes, data, cache)
+    corpora = corpora_of(stages, recipe.recipe, lambda recipes: training_data(recipes, data, cache))
     training = Training(
         data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps, before=map(json.dumps, stages)
     )
@@ -123,7 +123,7 @@ def describe(
         training=training,
         licence=weights_licence(corpora),
         metrics=read_metrics(metrics, recipe.recipe),
-        notes=notes(recipe.recipe),
+        notes=notes(recipe.recipe, corpora),
     )
     return manifest, net
 
@@ -251,7 +251,10 @@ def main() -> None:
     )
     options = parser.parse_args()
     torch.set_num_threads(1)
-    release(options.checkpoint, options.data, options.out, options.version, options.metrics, after=options.after)
+    try:
+        release(options.checkpoint, options.data, options.out, options.version, options.metrics, after=options.after)
+    except (StreamsepError, ValueError) as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The stages are a list, oldest first; a run from random weights has none. None in it: nobody recorded what was before.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,11 @@ from typing import Any
 import torch
 
 from export.recipe import Recipe
+from streamsep.models.manifest import Corpus
 
-Stage = dict[str, Any]  # recipe: its keys and values; steps: how many were trained, None where nobody recorded it
+# recipe: its keys and values; steps: how many were trained, None where nobody recorded it; data: of a released model,
+# all corpora that it and the stages before it were trained on, for they need not be on this disk
+Stage = dict[str, Any]
 Stages = list[Stage | None]
 
 
@@ -37,6 +40,23 @@ def stages_of_release(checkpoint: Path, after: Sequence[Path]) -> Stages:
     if stages[:1] != [None]:
         raise ValueError(f"{checkpoint}: --after: needless, for it has recorded what its weights went through")
     return [*named_stages(after), *stages[1:]]
+
+
+def corpora_of(stages: Stages, recipe: str, derive: Callable[[list[str]], Sequence[Corpus]]) -> tuple[Corpus, ...]:
+    """All data of the stages and of a run of this recipe after them.
+
+    Of what was released before, the data are those that its manifest has; derive: those of recipes, from this disk.
+    Where both have a corpus it may be the same sound twice: the longer of the two counts.
+    """
+    released = max((number for number, stage in enumerate(stages) if stage and "data" in stage), default=-1)
+    recorded = (stages[released] or {})["data"] if released >= 0 else ()
+    since = [stage["recipe"]["recipe"] for stage in stages[released + 1 :] if stage]
+    found: dict[tuple[str, str], Corpus] = {}
+    for entry in (*(Corpus(**one) for one in recorded), *derive([recipe, *since])):
+        key = entry.corpus, entry.licence
+        if key not in found or entry.minutes > found[key].minutes:
+            found[key] = entry
+    return tuple(found[key] for key in sorted(found))
 
 
 def describe_stage(stage: Stage | None) -> str:

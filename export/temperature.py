@@ -45,7 +45,7 @@ def best_temperature(net: Chimera, front: FrontEnd, lists: Iterable[Tensor], sym
         logits = net.logits(net(torch.view_as_real(mixed), net.start(1))[0])[0]
         masks = (torch.softmax(factor * logits, dim=-2) for factor in FACTORS)
         rows.append(torch.stack([improvement_db(front, each, mixed, sources, symmetric) for each in masks]))
-    means = torch.stack(rows).mean(0).tolist()
+    means = torch.stack(rows).nanmean(0).tolist()  # without those that have a silent source
     best = max(means)
     return Temperature(FACTORS[means.index(best)], best - means[0], len(rows))
 

@@ -114,20 +114,26 @@ class Objective(nn.Module):
 
 @torch.no_grad()
 def validate(net: Chimera, front: FrontEnd, lists: list[Tensor], symmetric: bool) -> float:
-    """Mean SI-SDR improvement in dB over the validation list and all slots, symmetric ones in their best order."""
+    """Mean SI-SDR improvement in dB over the validation list and all slots, symmetric ones in their best order.
+
+    Mixtures with a silent source, of which there is no such figure, do not count.
+    """
     improvements = []
     for sources in lists:
         mixed = front.analyse(sources.sum(0))[None]
         trunk, _ = net(torch.view_as_real(mixed), net.start(1))
         improvements.append(improvement_db(front, net.masks(trunk)[0], mixed, sources, symmetric))
-    return float(torch.stack(improvements).mean())
+    return float(torch.stack(improvements).nanmean())
 
 
 def improvement_db(front: FrontEnd, masks: Tensor, mixed: Tensor, sources: Tensor, symmetric: bool) -> Tensor:
-    """SI-SDR improvement of one mixture in dB, mean over the slots, symmetric ones in their best order.
+    """SI-SDR improvement of one mixture in dB, mean over the slots, symmetric ones in their best order; NaN when a
+    source is silent.
 
     masks: (frames, slots, bins); mixed: (1, frames, bins), complex; sources: (slots, samples).
     """
+    if not sources.any(-1).all():
+        return torch.tensor(math.nan)
     estimates = front.synthesise(masks.transpose(0, 1) * mixed)
     figures = torch.tensor([[si_sdr_db(estimate, source) for source in sources] for estimate in estimates])
     order = best_order(-figures[None])[0] if symmetric else torch.arange(len(sources))

@@ -23,6 +23,12 @@ ESC_50 = "CC BY-NC 3.0 (ESC-50 collection; Freesound source clip {})"
         ({"WSJ0": "LDC user agreement (WSJ0, LDC93S6A)", "DNS": "mixed, to CC BY-NC", "F": "MIT"}, "DNS, WSJ0", ""),
         ({"MIR-1K": "free for research; no explicit licence; repo code MIT-like", "F": "CC0"}, "MIR-1K", ""),
         ({"Found": "unknown", "Odd": " ", "F": "CC0"}, "Found, Odd", ""),
+        ({"Zenodo": "Creative Commons Attribution Non Commercial 4.0 International", "F": "CC0"}, "Zenodo", ""),
+        ({"Slug": "CC_BY_NC_4.0", "F": "CC-BY-4.0"}, "Slug", ""),
+        ({"Kept": "CC BY-ND 4.0", "F": "Creative Commons Attribution 4.0 International"}, "Kept", ""),
+        ({"Shop": "All rights reserved", "Own": "personal use only", "F": "CC0"}, "Own, Shop", ""),
+        ({"Words": "free to listen to", "F": "public domain"}, "Words", ""),
+        ({"P": "Pixabay Content License", "A": "Apache-2.0", "F": "MIT"}, "", ""),
     ],
 )
 def test_weights_are_no_freer_than_what_they_were_trained_on(

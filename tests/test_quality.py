@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
+from small_bank import make_bank
 from typer.testing import CliRunner
 
 import streamsep
@@ -342,6 +344,41 @@ def test_three_talkers_are_measured_by_the_clusters_of_the_network_for_two(data:
     assert of_all["mixture"] == 0
     assert of_all["random"] < of_all["int8-oracle-centres"] < of_all["ideal-binary"] < of_all["phase-sensitive"]
     assert {name.split(".")[3] for name in figures if name.count(".") == 4} == {f"talker-{n}" for n in (1, 2, 3)}
+
+
+def test_the_models_are_those_of_the_settings(data: Path) -> None:
+    bank = make_bank(data / "mine")
+    options = ["--domains", "noise", "--processes", "1", "--json", str(data / "figures.json")]
+    systems = ["--systems", "masks", "--precision", "fp32", "--set", f"models.bank={bank}"]
+    typed("quality", str(data), *options, *systems)
+    mine = json.loads((data / "figures.json").read_text())
+    typed("quality", str(data), *options, *systems[:-2])
+    shipped = json.loads((data / "figures.json").read_text())
+    assert mine.keys() == shipped.keys()
+    assert mine["noise.test.fp32.si_sdr_db"]["mean"] != shipped["noise.test.fp32.si_sdr_db"]["mean"]
+    for folder, system in (("mine", "oracle-centres"), ("nowhere", "mixture")):  # no look-back graph; nothing at all
+        bank = ["--precision", "fp32", "--set", f"models.bank={data / folder}"]
+        outcome = CliRunner().invoke(app, ["quality", str(data), "--domains", "noise", "--systems", system, *bank])
+        assert outcome.exit_code == 1
+        assert folder in outcome.output
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [("gain", None, "found no gain"), ("start", "0.0", "expected start .*start '0.0'"), ("gain", "x", "gain 'x'")],
+)
+def test_a_list_that_cannot_be_read_says_where(data: Path, column: str, value: str | None, said: str) -> None:
+    with open(data / "mixtures.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        row[column if value is not None else "other"] = row.pop(column) if value is None else value
+    with open(data / "mixtures.csv", "w", newline="") as file:
+        table = csv.DictWriter(file, rows[0].keys())
+        table.writeheader()
+        table.writerows(rows)
+    outcome = CliRunner().invoke(app, ["quality", str(data), "--systems", "mixture", "--processes", "1"])
+    assert outcome.exit_code == 1
+    assert re.search(rf"mixtures\.csv: .*{said}", outcome.output)
 
 
 @pytest.mark.parametrize(

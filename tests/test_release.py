@@ -28,6 +28,7 @@ from export.parity import (
     speech_like,
 )
 from export.release import main, release, temper
+from export.start import read_start
 from export.temperature import Temperature
 from export.to_onnx import KINDS, quantise
 from streamsep.bench.machine import cpu_model
@@ -182,8 +183,46 @@ def test_all_that_the_weights_went_through_is_on_the_card_with_its_data(
     assert minutes(manifest) == {"Street": 0.15, "TSP": 0.05, "AN4": 0.05, "Band": 0.05}  # shared ones count once
     assert [json.loads(stage) for stage in manifest.training.before] == [{"recipe": asdict(NOISE), "steps": 33}]
     assert "- 33 steps of recipe noise, " in card
-    with pytest.raises(ValueError, match=r"last\.pt: --after: needless"):
+    with pytest.raises(SystemExit, match=r"last\.pt: --after: needless"):
         released("--after", "music.yaml")
+
+
+def test_data_of_a_released_model_that_was_trained_on_stay_on_the_card_and_in_the_licence(
+    data: Path, tmp_path: Path
+) -> None:
+    """Whoever trains it on has other sound on his disk."""
+    write_checkpoint(tmp_path / "music.pt", MUSIC)
+    release(tmp_path / "music.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
+    start = read_start(tmp_path / "zoo" / "music-step-fp32.onnx")
+    mine = make_data(tmp_path / "mine")
+    rows = (mine / "manifest.csv").read_text().splitlines()
+    kept = [row for row in rows if "MIR-1K" not in row and "Band" not in row]
+    (mine / "manifest.csv").write_text("\n".join([*kept, ""]))  # no vocals at all, though music was learnt first
+    write_checkpoint(tmp_path / "noise.pt")
+    content = torch.load(tmp_path / "noise.pt", weights_only=True)
+    torch.save(content | {"before": start.stages}, tmp_path / "noise.pt")
+    release(tmp_path / "noise.pt", mine, tmp_path / "mine-zoo", "1.0", [], tmp_path / "cache")
+    manifest = read_manifest(tmp_path / "mine-zoo" / "noise-step-int8.onnx")
+    minutes = {item.corpus: item.minutes for item in manifest.training.data}
+    assert minutes == {"MIR-1K": 0.1, "Band": 0.05, "Street": 0.15, "TSP": 0.05, "AN4": 0.05}
+    assert manifest.licence.startswith("Research use only: trained on MIR-1K")
+    again = read_start(tmp_path / "mine-zoo" / "noise-step-fp32.onnx").stages  # and so on
+    assert [(stage or {}).get("recipe", {}).get("recipe") for stage in again] == [None, "music", "noise"]
+
+
+def test_a_card_says_of_other_data_nothing_that_only_holds_for_ours(data: Path, tmp_path: Path) -> None:
+    for known in (True, False):
+        manifest = data / "manifest.csv"
+        if not known:
+            manifest.write_text(manifest.read_text().replace("MIR-1K", "Opera"))
+        write_checkpoint(tmp_path / "music.pt", MUSIC)
+        release(tmp_path / "music.pt", data, tmp_path / "zoo", "1.0", [], tmp_path / "cache")
+        card = (tmp_path / "zoo" / "music.md").read_text(encoding="utf-8")
+        notes = read_manifest(tmp_path / "zoo" / "music-step-int8.onnx").notes
+        for said in (card, notes):
+            assert ("karaoke" in said) == known
+            assert "Backing vocals belong to neither source" in said
+        assert "learning rate was falling" not in card
 
 
 def test_a_figure_without_its_interval_is_refused(data: Path, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def test_what_is_too_sure_by_a_known_factor_is_found_and_undone(factor: float, t
         found = best_temperature(net, FRONT, lists, symmetric)
         assert (found.factor, found.mixtures) == (factor, 3)
         assert found.gain_db > 0.1 or (factor == 1 and found.gain_db == 0)
+        half_silent = lists[0] * torch.tensor([[1.0], [0.0]])  # no figure for it
+        assert best_temperature(net, FRONT, [*lists, half_silent], symmetric).gain_db == found.gain_db
     scale_logits(net, found.factor)
     assert best_temperature(net, FRONT, lists, False).factor == 1
     assert f"multiplied by {factor:g} " in str(found)

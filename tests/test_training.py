@@ -1,5 +1,6 @@
 """Training hears what the listener hears, its losses are what they say, its mixtures are a function of the seed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ from export.mixtures import RECIPES, SpeechMixer
 from export.networks import Chimera, Shape
 from export.parity import speech_like
 from export.to_onnx import export_graph, save
-from export.train import RATIO_LOSSES, Objective
+from export.train import RATIO_LOSSES, Objective, validate
 from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.models.loader import open_model
 from streamsep.models.manifest import Manifest
@@ -349,6 +350,37 @@ def test_clips_come_from_the_cache_as_they_were_decoded(tmp_path: Path) -> None:
     assert first.clips == second.clips
     assert np.array_equal(first.samples, second.samples)
     assert [clip.path for clip in first.clips] == ["c.wav", "d.wav", "j.wav"]
+
+
+def test_a_manifest_without_a_column_is_refused_before_anything_is_decoded(tmp_path: Path) -> None:
+    data = make_data(tmp_path / "data")
+    manifest = data / "manifest.csv"
+    manifest.write_text(manifest.read_text().replace("licence", "license").replace("group", "grp"))
+    with pytest.raises(ValueError, match=r"manifest\.csv: expected the columns path, .*, found no group, licence"):
+        Clips(data, "train", ("noise",), tmp_path / "cache")
+    assert not (tmp_path / "cache").exists()
+
+
+def test_what_a_recorder_makes_of_silence_is_no_source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mixer = RECIPES["noise"](make_data(tmp_path / "data"), "train", tmp_path / "cache")
+    for levels in ((0.1, 3e-5), (3e-5, 0.1), (3e-5, 3e-5)):
+        made = [
+            np.random.default_rng(slot).normal(0, level, 8000).astype(np.float32) for slot, level in enumerate(levels)
+        ]
+        monkeypatch.setattr(mixer, "pair", lambda *_, made=made: tuple(made))
+        example = mixer.example(np.random.default_rng(5), 8000)  # none of those with a source left out
+        assert [bool(source.any()) for source in example] == [level > 1e-4 for level in levels]
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_a_validation_mixture_with_a_silent_source_does_not_count(symmetric: bool) -> None:
+    recipe = replace(NOISE, hidden=8)
+    net, front = Chimera(recipe.shape()).eval(), FrontEnd(recipe.window, recipe.synthesis, recipe.hop)
+    good = torch.randn(2, 4000, generator=torch.Generator().manual_seed(1))
+    silent = good * torch.tensor([[1.0], [0.0]])
+    alone = validate(net, front, [good], symmetric)
+    assert math.isfinite(alone)
+    assert validate(net, front, [silent, good, silent], symmetric) == alone
 
 
 @pytest.mark.parametrize(

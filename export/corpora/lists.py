@@ -14,7 +14,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from export.augment import rms
+from export.augment import FAINTEST, rms
 from export.corpora.entries import Entry, Pair
 from export.corpus import FULL_SCALE, RATE, decode
 from export.recordings import Form
@@ -28,7 +28,6 @@ DRAWN = {
 }  # roles of the two slots, and the level of the first over the second in dB
 DRAWN_DBFS = -28.0  # level of the first
 SEED = 1
-FAINTEST = 1e-4  # rms of full scale: less is silence
 PEAK = 0.7  # of a mixture: what is louder is turned down, so that no limiter has to
 Sound = NDArray[np.int16]
 Thing = TypeVar("Thing")

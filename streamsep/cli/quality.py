@@ -77,6 +77,8 @@ def quality(
 
     int8 alone is the model as it is heard, int8-clusters its embeddings, mixture or ideal-ratio needs no model.
 
+    The models are those of the settings: [bold]--set models.bank=DIR[/] for your own.
+
     With --sources 3 the masks, which are of two, are no system, and domains are called speech-3 and so on.
 
     Example: [bold]streamsep quality data --domains noise --systems all --figures all --limit 20[/]
@@ -86,18 +88,18 @@ def quality(
     from streamsep.evaluation.quality import FIGURES, measure, summarise
     from streamsep.models.bank import open_bank
 
-    models = open_bank(precision=precision).models
+    settings = parse_overrides(changes or [])
+    bank = load_settings(overrides=settings).models.bank
+    models = open_bank(bank, precision=precision).models
     known: tuple[str, ...] = SYSTEMS
     if sources is not None:
-        models = open_bank(precision=precision, method="clusters", sources=sources).models
+        models = open_bank(bank, precision=precision, method="clusters", sources=sources).models
         models = {domain: model for domain, model in models.items() if model.manifest.alike}
         known = tuple(name for name in SYSTEMS if name != "masks")
     chosen = _chosen("--domains", domains, tuple(models))
     names = _chosen("--systems", systems, known)
     by = _chosen("--figures", figures, FIGURES)
     require(by)
-    settings = parse_overrides(changes or [])
-    load_settings(overrides=settings)
     if file is not None and not file.resolve().parent.is_dir():
         raise ConfigError(f"--json: {file.parent} is not a folder")
     compared = {
@@ -107,7 +109,7 @@ def quality(
     for domain in chosen:  # what is missing is told now, not in an hour
         next(mixtures(data, split, domain))
     if "clusters" in names:
-        open_bank(precision=precision, method="clusters")
+        open_bank(bank, precision=precision, method="clusters")
     found: dict[str, Interval] = {}
     for domain in chosen:
         called, listed = domain, list(mixtures(data, split, domain))

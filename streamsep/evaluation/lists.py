@@ -18,6 +18,7 @@ from streamsep.errors import AudioError
 
 RATE = 16_000
 LENGTH = 5 * RATE  # samples of every mixture in the lists
+COLUMNS = ("mixture", "domain", "split", "slot", "path", "start", "samples", "gain")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ def _listed(folder: Path, split: str, domain: str) -> list[tuple[str, list[dict[
     if not table.is_file():
         raise AudioError(f"{folder}: expected a folder with a mixtures.csv and the clips it names, found none")
     with open(table, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["split"] == split and row["domain"] == domain]
+        reader = csv.DictReader(file)
+        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
+            raise AudioError(f"{table}: expected the columns {', '.join(COLUMNS)}, found no {', '.join(missing)}")
+        rows = [row for row in reader if row["split"] == split and row["domain"] == domain]
     if not rows:
         raise AudioError(f"{table}: no mixture with split {split!r} and domain {domain!r}")
     grouped = groupby(rows, key=lambda row: row["mixture"])
@@ -66,11 +70,16 @@ def _read(folder: Path, domain: str, name: str, slots: list[dict[str, str]]) -> 
     """The sounds of one mixture."""
     sources = np.zeros((len(slots), LENGTH), np.float32)
     for source, row in zip(sources, slots, strict=True):
-        start, samples = int(row["start"]), int(row["samples"])
+        try:
+            start, samples, gain = int(row["start"]), int(row["samples"]), float(row["gain"])
+        except ValueError:
+            found = ", ".join(f"{column} {row[column]!r}" for column in ("start", "samples", "gain"))
+            wanted = "start and samples as whole numbers and gain as a number"
+            raise AudioError(f"{folder / 'mixtures.csv'}: mixture {name}: expected {wanted}, got {found}") from None
         piece, rate = files.read(folder / row["path"], stop=start + samples)
         if rate != RATE:
             raise AudioError(f"{folder / row['path']}: expected {RATE} Hz, found {rate} Hz")
-        piece = piece[start:, 0] * np.float32(row["gain"])
+        piece = piece[start:, 0] * np.float32(gain)
         source[: len(piece)] = piece
     return Mixture(name, domain, tuple(row["path"] for row in slots), sources)
 
