@@ -16,10 +16,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper
+from rich.console import Console
 from small_bank import make_bank
 from typer.testing import CliRunner
 
 import streamsep
+import streamsep.cli.quality as quality
 from streamsep.audio import files
 from streamsep.cli.main import app
 from streamsep.cli.quality import HEADINGS, SYSTEMS, show
@@ -279,10 +281,11 @@ def test_the_whole_table_has_every_system_and_figure(data: Path, monkeypatch: py
     assert all(word in printed for word in (*SYSTEMS, *HEADINGS.values()))
 
 
-def test_the_table_fits_into_100_columns_and_says_what_is_missing(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("columns", ["100", "80", "60"])
+def test_the_table_takes_100_columns_and_says_what_is_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr(quality, "results", Console(width=int(columns), highlight=False, markup=False))
     wide = {
         figure: Interval(-18.254, -20.0, -17.0, 200) if figure.endswith("db") else Interval(0.954, 0.9, 0.99, 200)
         for figure in HEADINGS
@@ -296,6 +299,8 @@ def test_the_table_fits_into_100_columns_and_says_what_is_missing(
     assert max(map(len, printed.splitlines())) <= 100
     assert "\N{HORIZONTAL ELLIPSIS}" not in printed
     assert printed.count("-18.25 ±1.50") == 2 * 3 * len(SYSTEMS)
+    for name in (*SYSTEMS, "speech", "accompaniment"):
+        assert re.search(rf"^ *{name} +-?\d", printed, re.MULTILINE)
     said = " ".join(printed.split())
     assert "Nothing to measure: STOI of speech by random in 3, PESQ of speech by random in 200." in said
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 from rich import box
+from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 ENGINE = ("masks", "clusters")  # heard through the engine: the values of models.method
 OF_THE_MODEL = ("clusters", "global-centres", "oracle-centres")  # its embeddings instead of its masks
 SYSTEMS = ("mixture", "random", "masks", *OF_THE_MODEL, "ideal-ratio", "ideal-binary", "phase-sensitive")
+WIDTH = 100  # columns that the widest table takes: a narrower terminal may break its lines, but shows all of it
 HEADINGS = {
     "si_sdr_db": "SI-SDR", "si_sdri_db": "SI-SDRi", "sdr_db": "SDR", "sdri_db": "SDRi",
     "stoi": "STOI", "estoi": "ESTOI", "pesq": "PESQ",
@@ -159,7 +161,7 @@ def show(summaries: "dict[str, dict[str, Interval]]", title: str, mixtures: int)
             ]
         table.add_section()
     results.print(f"{title}\n", style="bold")
-    results.print(table)
+    Console(file=results.file, width=max(results.width, WIDTH)).print(table)
     if left_out:
         results.print(f"\nNothing to measure: {', '.join(left_out)}.")
     results.print()
