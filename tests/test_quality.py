@@ -369,24 +369,6 @@ def test_the_models_are_those_of_the_settings(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("column", "value", "said"),
-    [("gain", None, "found no gain"), ("start", "0.0", "expected start .*start '0.0'"), ("gain", "x", "gain 'x'")],
-)
-def test_a_list_that_cannot_be_read_says_where(data: Path, column: str, value: str | None, said: str) -> None:
-    with open(data / "mixtures.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        row[column if value is not None else "other"] = row.pop(column) if value is None else value
-    with open(data / "mixtures.csv", "w", newline="") as file:
-        table = csv.DictWriter(file, rows[0].keys())
-        table.writeheader()
-        table.writerows(rows)
-    outcome = CliRunner().invoke(app, ["quality", str(data), "--systems", "mixture", "--processes", "1"])
-    assert outcome.exit_code == 1
-    assert re.search(rf"mixtures\.csv: .*{said}", outcome.output)
-
-
-@pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
         (("--sources", "3", "--systems", "masks"), "masks is unknown"),
