@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import soundfile as sf
@@ -32,6 +33,7 @@ from jack_server import NO_START_SERVER, SERVER_NAME, jack_server  # noqa: E402
 SWITCH_S = 3.0
 WARM_UP_S = 15.0  # memory is compared with what it was after so long
 GROWTH = 0.01
+SOME = 5  # readings
 PASS_THROUGH = """
 import sys, time
 import sounddevice as sd
@@ -136,6 +138,11 @@ def family(process: int) -> list[int]:
     return [process, *(one for child in own for one in family(child))]
 
 
+def grown(readings: list[int]) -> tuple[int, int]:
+    """What they were at the beginning and at the end: medians of some, for single ones catch what comes and goes."""
+    return int(median(readings[:SOME])), int(median(readings[-SOME:]))
+
+
 def resident_kb(processes: list[int]) -> int:
     """What they hold in memory together, what they share counted once a process."""
     total = 0
@@ -209,7 +216,7 @@ def separated(seconds: float, settings: dict[str, Any], xruns: Xruns, lead: Call
         "told": told,
         "looks": (sum(looks), len(looks)),
         "latency_samples": (ledger_before.samples, ledger_after.samples),
-        "resident_kb": (warm[0][1], warm[-1][1], max(state[1] for state in warm)),
+        "resident_kb": (*grown([state[1] for state in warm]), max(state[1] for state in warm)),
         "threads": (warm[0][2], warm[-1][2]),
         "open_files": (warm[0][3], warm[-1][3]),
         "left": {
@@ -226,7 +233,7 @@ def faults(seen: dict[str, Any]) -> list[str]:
     found = []
     summary = seen["summary"]
     first, last, most = seen["resident_kb"]
-    if most > first * (1 + GROWTH):
+    if last > first * (1 + GROWTH):
         found.append(f"memory grew from {first} to {last} kB, {most} at most")
     for what in ("latency_samples", "threads", "open_files"):
         before, after = seen[what]

@@ -188,7 +188,7 @@ def test_a_gap_is_blamed_on_whoever_was_held_up(bank: list[str], tmp_path: Path,
         jack_server(period=PERIOD) as environment,
         live(environment, tmp_path, "--block", str(block), *bank) as running,
     ):
-        for held in [running.sound()] * 4 + [server_of(environment)] * 3:
+        for held in [running.sound()] * 4 + [server_of(environment)] * 10:
             time.sleep(0.3)
             hold_up(held)
         time.sleep(0.3)

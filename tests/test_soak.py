@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from calibrated import make_calibrated_bank, promising
-from soak import too_many
+from soak import grown, too_many
 
 
 def test_a_minute_of_switching_leaves_everything_as_it_was(tmp_path: Path) -> None:
@@ -34,3 +34,13 @@ def test_more_gaps_than_another_program_had_in_its_time_are_too_many(ours: int, 
     found = too_many(ours, seconds=1200.0, theirs=11, through_s=600.0, bearable_s=600.0)
     assert bool(found) is not bearable
     assert bearable or str(ours) in found[0]
+
+
+def test_what_grows_is_found_and_what_comes_and_goes_is_not() -> None:
+    level = [300_000] * 15
+    for at in range(15):
+        once = level.copy()
+        once[at] = 400_000
+        assert grown(once) == (300_000, 300_000)
+    first, last = grown([300_000 + 500 * at for at in range(15)])
+    assert last - first == 5000
