@@ -55,8 +55,9 @@ system:
 	   { echo "install JACK, sndfile-jackplay, PulseAudio, its plugin for ALSA, PipeWire, and PortAudio for the tests of live sound"; exit 1; }; \
 	   sudo=$$(test "$$(id -u)" = 0 || echo sudo); \
 	   $$sudo apt-get update -qq && DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq jackd2 libportaudio2 \
-	   sndfile-tools pulseaudio pulseaudio-utils libasound2-plugins pipewire pipewire-jack \
-	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1); }
+	   sndfile-tools pulseaudio pulseaudio-utils libasound2-plugins \
+	   $$(apt-cache search --names-only '^jack-example-tools$$' | cut -d' ' -f1) && \
+	   DEBIAN_FRONTEND=noninteractive $$sudo apt-get install -y -qq --no-install-recommends pipewire pipewire-jack; }
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -m venv $(VENV) || \
