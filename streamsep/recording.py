@@ -108,7 +108,7 @@ class Take:
         self._names = {domain: slot_names(model.manifest.sources) for domain, model in bank.models.items()}
         self.listen = np.empty(samples.shape, np.float32)
         self._slots = np.empty((max(map(len, self._names.values())), *samples.shape), np.float32)
-        self._spans: list[Span] = []
+        self._changes: list[Span] = []  # as the engine tells of them
 
     def put(self, block: Block, at: int) -> slice:
         """Process a block that begins at `at`, and store what comes out where it belongs: there."""
@@ -120,36 +120,44 @@ class Take:
             self.listen[start:stop] = heard[skip:]
             self._slots[:, start:stop] = slots[:, skip:]
         now = None if engine.dry else engine.domain
-        if not self._spans or self._spans[-1].domain != now:
-            self._spans.append(Span(max(0, stop) / engine.rate if self._spans else 0.0, now))
+        if not self._changes or self._changes[-1].domain != now:
+            self._changes.append(Span(max(0, stop) / engine.rate if self._changes else 0.0, now))
         return slice(start, max(start, stop))
 
     def separation(self, settings: Settings, decisions: Sequence[Evaluation]) -> Separation:
         """All that came of it."""
-        heard = {
-            span.domain: self._bank.models[span.domain].manifest for span in self._spans if span.domain is not None
-        }
+        fade_s = settings.fade_ms / 1000
+        spans = self._heard(fade_s)
+        heard = {span.domain: self._bank.models[span.domain].manifest for span in spans if span.domain is not None}
         return Separation(
             self.listen,
-            self._sources(settings.fade_ms),
+            self._sources(spans, fade_s),
             self._slots,
             settings.domain,
-            tuple(self._spans),
+            tuple(span for span in spans if span.start_s < len(self.samples) / self.engine.rate),
             tuple(decisions),
             self.engine.latency,
             Counters(**asdict(self.engine.counters)),
             heard,
         )
 
-    def _sources(self, fade_ms: float) -> dict[str, Block]:
+    def _heard(self, fade_s: float) -> tuple[Span, ...]:
+        """What was heard. The engine goes from one domain to another where a fade ends, but to the dry sound and back
+        where one begins."""
+        spans = self._changes[:1]
+        for change in self._changes[1:]:
+            late_s = fade_s if None in (change.domain, spans[-1].domain) else 0.0
+            spans.append(Span(max(change.start_s + late_s, spans[-1].start_s), change.domain))
+        return tuple(spans)
+
+    def _sources(self, spans: Sequence[Span], fade_s: float) -> dict[str, Block]:
         """By name. Where two domains are faded into each other, so are their sources."""
-        if len(self._spans) == 1 and (only := self._spans[0].domain) is not None:
+        if len(spans) == 1 and (only := spans[0].domain) is not None:
             return dict(zip(self._names[only], self._slots, strict=False))
         rate, shape = self.engine.rate, self.samples.shape
         result: dict[str, Block] = {}
-        ends = [*(span.start_s for span in self._spans[1:]), 2 * shape[0] / rate]
-        fade_s = fade_ms / 1000
-        for span, end_s in zip(self._spans, ends, strict=True):
+        ends = [*(span.start_s for span in spans[1:]), 2 * shape[0] / rate]
+        for span, end_s in zip(spans, ends, strict=True):
             if span.domain is None:
                 continue
             part = slice(max(0, int((span.start_s - fade_s) * rate)), int(end_s * rate) + 1)

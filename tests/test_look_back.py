@@ -11,10 +11,12 @@ from graphs import BINS, make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from judges import count
+from numpy.typing import NDArray
 from watched import DOMAINS, HOP, frames_of, look_back_graphs, make_watched_bank, state_after
 
+from streamsep.arrays import State
 from streamsep.errors import ConfigError, ModelError
-from streamsep.models.loader import Batch
+from streamsep.models.loader import Batch, Tensor
 from streamsep.monitor.confidence import loudest
 from streamsep.monitor.look_back import Judge, Judgement, LookBack, Moment, Watch, at_once
 from streamsep.monitor.shared import Board, BoardWriter, Layout
@@ -79,6 +81,55 @@ def test_the_mean_embedding_is_of_the_louder_bins_of_every_piece(graphs: dict[st
             chosen.append(flat[loudest(magnitudes, math.ceil(0.3 * magnitudes.size))])
         assert back.mean is not None
         np.testing.assert_allclose(back.mean, np.concatenate(chosen).mean(axis=0), atol=1e-4)
+
+
+class Later(Batch):
+    """A graph whose results come some frames later, as of a model that looks ahead."""
+
+    def __init__(self, path: Path, frames: int) -> None:
+        super().__init__(path)
+        self.manifest = self.manifest.model_copy(update={"look_ahead": frames})
+
+    def start(self) -> State:
+        return {**super().start(), "held": np.zeros((self.manifest.look_ahead, BINS, 2), np.float32)}
+
+    def run(self, spectrum: NDArray[np.complexfloating], state: State) -> tuple[Tensor, State]:
+        held = state["held"]
+        results, after = super().run(spectrum, {name: value for name, value in state.items() if name != "held"})
+        together = np.concatenate([held, results])
+        return together[: len(results)], {**after, "held": together[len(results) :]}
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=6), st.integers(1, 40), st.integers(0, 2**32 - 1))
+def test_what_a_model_that_looks_ahead_says_is_put_to_the_frames_it_is_of(
+    folder: Path, sizes: list[int], ahead: int, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    sound = random.normal(size=(sum(sizes), HOP)).astype(np.float32)
+    first, second = look_back_graphs(folder).items()
+    graphs = {first[0]: Later(first[1], ahead), second[0]: Batch(second[1])}
+    watch = Watch(graphs, 0.4, 0.1)  # 100 frames
+    for piece in np.split(sound, np.cumsum(sizes)[:-1]):
+        watch.hear(piece, only=[None, *graphs][random.integers(3)])
+    backs, spectrum = watch.look_backs(), frames_of(sound)
+    known = backs[first[0]].frames
+    assert max(0, min(len(sound) - ahead, 100) - 24) < known + 1 <= max(1, len(sound) - ahead + 1)
+    assert len(watch.sound()) == known * HOP
+    if not known:
+        return
+    magnitudes = np.abs(spectrum.astype(np.complex64))
+    until = next(
+        at for at in range(len(sound), 0, -1) if np.array_equal(watch.sound(), sound[at - known : at].reshape(-1))
+    )
+    newest = magnitudes[until - known : until]
+    loud = loudest(newest.ravel(), math.ceil(0.1 * newest.size))
+    for domain, back in backs.items():
+        plain = Batch(look_back_graphs(folder)[domain])
+        embeddings, _ = plain.run(spectrum, plain.start())
+        np.testing.assert_array_equal(back.magnitudes, newest.ravel()[loud])
+        expected = embeddings[until - known : until].reshape(newest.size, -1)[loud]
+        np.testing.assert_allclose(back.embeddings, expected, atol=1e-5)
 
 
 @given(st.integers(0, 1000), st.integers(0, 20))

@@ -100,6 +100,19 @@ def test_the_sources_add_up_to_what_came_in_wherever_a_domain_is_heard(bank: Pat
     assert begin > RATE // 5
 
 
+@pytest.mark.parametrize("rate", [16_000, 48_000])
+def test_the_sources_begin_and_end_as_their_domain_is_heard_to(tmp_path: Path, evening: Block, rate: int) -> None:
+    """With all gains at nothing, what is heard is what is dry; the sources are the rest."""
+    only = make_calibrated_bank(tmp_path / "bank", noise=promising(-10.0, balance=30.0))
+    sound = np.repeat(evening, rate // RATE)
+    gone = dict.fromkeys(("speech", "noise"), -120.0)
+    done = heard(only, sound, rate, gains_db=gone, fade_ms=400.0)
+    domains = [span.domain for span in done.spans]
+    assert domains[:3] == [None, "noise", None]  # both ways
+    together = done.listen + done.sources["noise"] + done.sources["speech"]
+    np.testing.assert_allclose(together, sound, atol=0.03 * np.abs(sound).max())
+
+
 def test_where_one_domain_is_heard_it_is_as_if_it_had_been_named(tmp_path: Path) -> None:
     sound = noise(1, 4 * RATE)
     only = make_calibrated_bank(

@@ -1,10 +1,11 @@
 """What every domain's model makes of the newest seconds: the part of the monitor that listens, without a process.
 
-Deterministic, and it knows no clock: the same hops give the same look backs, live or from a file.
+Deterministic, and it knows no clock: the same hops in the same calls give the same look backs, live or from a file.
+(Where a call ends, so does a piece of the look back.)
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -87,7 +88,8 @@ class Piece:
     loud: NDArray[np.intp]  # (points,), into the flattened spectrum: enough for any look back that has this piece
     magnitudes: Floats  # (points,)
     broad: NDArray[np.intp]  # (more points,): the louder bins
-    embeddings: dict[str, Floats] = field(default_factory=dict)  # (points, dims) by domain, once it was run
+    run: set[str] = field(default_factory=set)  # domains whose graph has heard it
+    embeddings: dict[str, Floats] = field(default_factory=dict)  # (points, dims) by domain, once it is told of all
     sums: dict[str, NDArray[np.float64]] = field(default_factory=dict)  # (dims,): of `broad`, where they are finite
     counts: dict[str, int] = field(default_factory=dict)  # how many these are
 
@@ -122,6 +124,10 @@ class Watch:
         self._analysis.reset()
         self._pieces: list[Piece] = []
         self._states = {domain: graph.start() for domain, graph in self._graphs.items()}
+        # A model that looks ahead tells of a frame so many frames later: what comes first is of none, and what came
+        # last is of a piece that it has not told all of.
+        self._early = {domain: graph.manifest.look_ahead for domain, graph in self._graphs.items()}
+        self._told: dict[str, Floats] = {}
 
     def hear(self, samples: Floats, only: str | None = None) -> None:
         """Go on by (hops, hop) samples. only: run just this domain's graph now, the others when they are next
@@ -133,37 +139,37 @@ class Watch:
         self.hop += len(samples)
 
     def look_backs(self) -> dict[str, LookBack]:
-        """By domain: the loudest bins of the last pieces heard, as many as fit into the look back."""
-        self._run(self._graphs)
-        if not self._pieces:
+        """By domain: the loudest bins of the last pieces that every model has told of, as many as fit into the look
+        back."""
+        pieces = self._known()
+        if not pieces:
             dims = {domain: graph.manifest.embedding_dims for domain, graph in self._graphs.items()}
             nothing = np.zeros(0, np.float32)
             return {name: LookBack(np.zeros((0, size), np.float32), nothing, 0) for name, size in dims.items()}
-        frames = sum(len(piece.samples) for piece in self._pieces)
-        magnitudes = np.concatenate([piece.magnitudes for piece in self._pieces])
+        frames = sum(len(piece.samples) for piece in pieces)
+        magnitudes = np.concatenate([piece.magnitudes for piece in pieces])
         loud = loudest(magnitudes, self._points(frames))
         magnitudes, like = magnitudes[loud], texture(self.sound(), self.front_end.sample_rate)
         return {
             domain: LookBack(
-                np.concatenate([piece.embeddings[domain] for piece in self._pieces])[loud],
+                np.concatenate([piece.embeddings[domain] for piece in pieces])[loud],
                 magnitudes,
                 frames,
-                self._mean(domain),
+                _mean(pieces, domain),
                 like,
             )
             for domain in self._graphs
         }
 
-    def _mean(self, domain: str) -> Floats | None:
-        """(dims,): the mean embedding of the louder bins of all pieces."""
-        count = sum(piece.counts[domain] for piece in self._pieces)
-        total = np.sum([piece.sums[domain] for piece in self._pieces], axis=0)
-        return (total / count).astype(np.float32) if count else None
-
     def sound(self) -> Floats:
         """(samples,): what the look backs look at."""
-        pieces = [piece.samples.reshape(-1) for piece in self._pieces]
+        pieces = [piece.samples.reshape(-1) for piece in self._known()]
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+    def _known(self) -> list[Piece]:
+        """The pieces that every model has told of."""
+        self._run(self._graphs)
+        return [piece for piece in self._pieces if len(piece.embeddings) == len(self._graphs)]
 
     def state(self, domain: str) -> State:
         """Of this domain's model after everything heard."""
@@ -188,14 +194,39 @@ class Watch:
         """Bring these domains up to now, and forget what no look back will need."""
         for domain in domains:
             for piece in self._pieces:
-                if domain not in piece.embeddings:
+                if domain not in piece.run:
+                    piece.run.add(domain)
                     embeddings, self._states[domain] = self._graphs[domain].run(piece.spectrum, self._states[domain])
-                    flat = embeddings.reshape(-1, embeddings.shape[-1])
-                    piece.embeddings[domain] = flat[piece.loud]
-                    piece.sums[domain], piece.counts[domain] = _total(np.take(flat, piece.broad, axis=0))
-        spare = sum(len(piece.samples) for piece in self._pieces) - self.frames
+                    self._tell(domain, embeddings)
+        ahead = max(graph.manifest.look_ahead for graph in self._graphs.values())
+        spare = sum(len(piece.samples) for piece in self._pieces) - ahead - self.frames
         while spare > 0 and len(self._pieces[0].embeddings) == len(self._graphs):
             spare -= len(self._pieces.pop(0).samples)
+
+    def _tell(self, domain: str, embeddings: Floats) -> None:
+        """Hand the newest (frames, bins, dims) of a domain to the pieces whose frames they are of."""
+        early = min(self._early[domain], len(embeddings))
+        self._early[domain] -= early
+        told = embeddings[early:]
+        if domain in self._told:
+            told = np.concatenate([self._told.pop(domain), told])
+        for piece in self._pieces:
+            if domain in piece.embeddings:
+                continue
+            if len(told) < len(piece.samples):
+                break
+            flat, told = told[: len(piece.samples)].reshape(-1, told.shape[-1]), told[len(piece.samples) :]
+            piece.embeddings[domain] = flat[piece.loud]
+            piece.sums[domain], piece.counts[domain] = _total(np.take(flat, piece.broad, axis=0))
+        if len(told):
+            self._told[domain] = told
+
+
+def _mean(pieces: Sequence[Piece], domain: str) -> Floats | None:
+    """(dims,): the mean embedding of the louder bins of all pieces."""
+    count = sum(piece.counts[domain] for piece in pieces)
+    total = np.sum([piece.sums[domain] for piece in pieces], axis=0)
+    return (total / count).astype(np.float32) if count else None
 
 
 def _total(points: Floats) -> tuple[NDArray[np.float64], int]:
