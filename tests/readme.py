@@ -1,11 +1,11 @@
-"""The README's tables of what a command prints with --json, as a test can hold them against what it prints."""
+"""The tables of what a command of live sound prints with --json, as a test can hold them against what it prints."""
 
 import re
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-README = Path(__file__).parents[1] / "README.md"
+README = Path(__file__).parents[1] / "streamsep" / "live" / "README.md"
 VARYING = ("terms", "terms_ms")  # whose keys depend on the devices; the README has other tables of them
 
 

@@ -15,6 +15,7 @@ from streamsep.cli.main import app
 from streamsep.evaluation.lists import RATE, mixture, mixtures
 from streamsep.recording import separate
 from streamsep.report import extras, papers
+from streamsep.report.clips import with_groups
 from streamsep.report.headline import headline, targets
 from streamsep.report.picking import SCORES
 from streamsep.report.rendering import opened, streamed
@@ -59,7 +60,7 @@ def test_there_is_a_row_for_every_mixture_model_way_and_source(report: Path) -> 
 
 
 def test_the_readme_says_what_is_in_every_column() -> None:
-    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    readme = (Path(__file__).parents[1] / "streamsep" / "report" / "README.md").read_text()
     for column in COLUMNS:
         assert f"`{column}`" in readme
 
@@ -124,7 +125,7 @@ def test_what_cannot_be_evaluated_is_said_at_once(lists: Lists, tmp_path: Path) 
     with open(lists.folder / "mixtures.csv") as file:
         only_music = [line for line in file if "noise" not in line]
     (tmp_path / "mixtures.csv").write_text("".join(only_music))
-    assert "no mixture with split 'test' and domain 'noise'" in refused(lists=Lists(tmp_path, lists.bank))
+    assert "nothing in it has the split 'test' and the domain 'noise'" in refused(lists=Lists(tmp_path, lists.bank))
     assert not (tmp_path / "report").exists()
 
 
@@ -159,7 +160,7 @@ def section() -> Section:
                         before = {f"mixture_{name}": 0.0 for name in ratios}
                         rows.append(
                             {"mixture": f"{domain}-{number}", "domain": domain, "model": model, "way": way}
-                            | {"source": source, "clips": [f"{number}-a", f"{number}-b"], "subgroup": str(source)}
+                            | {"source": source, "groups": [f"{number}-a", f"{number}-b"], "subgroup": str(source)}
                             | ratios | before | scores
                         )  # fmt: skip
     return Selection().section(rows, {})
@@ -167,7 +168,7 @@ def section() -> Section:
 
 def test_a_bank_of_one_model_has_a_report_too(lists: Lists) -> None:
     rows = [row for row in Selection().run(lists, ("noise", 0)) if row["model"] == "noise"]
-    numbers = Selection().section(plain(rows), {}).numbers
+    numbers = Selection().section(plain(with_groups(lists.folder, rows)), {}).numbers
     assert "papers" not in numbers
     found = numbers["all"]["whole"]["sd_sdr_db"]["sdr_db"]
     assert found["oracle"] == found["random"] == found["confidence"] == found["only noise"]
