@@ -160,14 +160,19 @@ class Take:
         for span, end_s in zip(spans, ends, strict=True):
             if span.domain is None:
                 continue
-            part = slice(max(0, int((span.start_s - fade_s) * rate)), int(end_s * rate) + 1)
-            times = np.arange(shape[0])[part] / rate
-            begun = (times - span.start_s) / fade_s + 1 if span.start_s else np.ones(len(times))
-            ended = (times - end_s) / fade_s + 1
-            share = (_raised_cosine(begun) - _raised_cosine(ended)).astype(np.float32)
-            weight = share.reshape(-1, *(1,) * (len(shape) - 1))
-            for name, slot in zip(self._names[span.domain], self._slots, strict=False):
-                result.setdefault(name, np.zeros(shape, np.float32))[part] += weight * slot[part]
+            slots = dict(zip(self._names[span.domain], self._slots, strict=False))
+            for name in slots:
+                result.setdefault(name, np.zeros(shape, np.float32))
+            first, last = max(0, int((span.start_s - fade_s) * rate)), min(int(end_s * rate) + 1, shape[0])
+            for at in range(first, last, FILE_BLOCK):  # of hours of sound there is little room for anything beside it
+                part = slice(at, min(at + FILE_BLOCK, last))
+                times = np.arange(part.start, part.stop) / rate
+                begun = (times - span.start_s) / fade_s + 1 if span.start_s else np.ones(len(times))
+                ended = (times - end_s) / fade_s + 1
+                share = (_raised_cosine(begun) - _raised_cosine(ended)).astype(np.float32)
+                weight = share.reshape(-1, *(1,) * (len(shape) - 1))
+                for name, slot in slots.items():
+                    result[name][part] += weight * slot[part]
         return result
 
 
