@@ -113,7 +113,8 @@ class Rooms:
 
     def __init__(self, data: Path) -> None:
         """data: a folder whose `rir/` may hold FLAC files, a channel a response, and .npz files with `ir` (..., taps)
-        and `sr`, all at 16 kHz. Raises ValueError naming the file whose rate is another."""
+        and `sr`, all at 16 kHz. Raises ValueError naming the file whose rate is another, or that
+        lacks one of the two."""
         self.measured: list[Sound] = []
         for path in sorted((data / "rir").rglob("*")):
             if path.suffix == ".flac":
@@ -121,6 +122,8 @@ class Rooms:
                 responses = taps.T
             elif path.suffix == ".npz":
                 with np.load(path) as content:
+                    if not {"ir", "sr"} <= set(content):
+                        raise ValueError(f"{path}: expected ir and sr, found {', '.join(content) or 'nothing'}")
                     responses, rate = content["ir"].reshape(-1, content["ir"].shape[-1]), int(content["sr"])
             else:
                 continue
@@ -130,9 +133,10 @@ class Rooms:
             self.measured += [cut for response in few if (cut := self._cut(response)) is not None]
 
     def _cut(self, response: Sound) -> Sound | None:
-        """From the direct sound on, which comes out at 1; None when it comes too late to be the direct sound."""
+        """From the direct sound on, which comes out at 1; None when it comes too late to be the direct sound,
+        or there is none, or the response is not finite."""
         direct = int(np.abs(response).argmax())
-        if direct > self.DIRECT_S * RATE:
+        if direct > self.DIRECT_S * RATE or not response[direct] or not np.isfinite(response).all():
             return None
         cut = response[direct : direct + int(self.LONGEST_S * RATE)].astype(np.float32)
         return cut / np.float32(cut[0])

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from export.recipe import Recipe
-from export.stages import stages_before
+from export.stages import stages_before, stages_of_any
 from export.train import save
 
 
@@ -33,9 +33,7 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
         .to(tensor.dtype)
         for name, tensor in first["average"].items()
     }
-    stages = [stage for checkpoint in checkpoints for stage in stages_before(checkpoint)]
-    before = [stage for number, stage in enumerate(stages) if stage not in stages[:number]]
-    return first | {"average": mean, "before": before}
+    return first | {"average": mean, "before": stages_of_any([stages_before(each) for each in checkpoints])}
 
 
 def main() -> None:

@@ -129,10 +129,14 @@ def _two(value: float | None) -> str:
 
 
 def calibrate(table: Table) -> tuple[dict[str, Calibrations], Report]:
-    """The maps of every model by domain, and the report."""
+    """The maps of every model by domain, and the report. In a bank of one model there is nothing to recognise, and it
+    gets only the map of its own measures."""
     listed = table.only(table.listed)
     form, ridge, by_itself = choose(table)
     own = fit(table, form, ridge, errors_db(listed, by_itself[table.listed]))
+    if len(table.domains) < 2:  # nothing to recognise
+        found = report(table, {"own": by_itself}, {"own": (form.name, ridge)})
+        return {domain: Calibrations(own=own[domain]) for domain in table.domains}, found
     strength, by_domain = recognition_fit.choose(table)
     known = recognition_fit.fit(table, strength, errors_db(listed, by_domain[table.listed]))
     forms = {"own": (form.name, ridge), "recognition": ("papers, mean embedding, of all, and texture", strength)}

@@ -30,7 +30,7 @@ def legend(keys: Sequence[str]) -> str:
     '`int8` is the model through the whole engine, in 8 bits'
     """
     parts = [key.split(".") for key in keys]
-    said = ["Mean and, in brackets, its 95 % interval, clustered by clip"]
+    said = ["Mean and, in brackets, its 95 % interval, clustered by talker, song or kind of sound"]
     for name in dict.fromkeys(part[2] for part in parts if len(part) > 3):
         if (system := re.sub("^(int8|fp32)-", "", name)) in SYSTEMS:
             said.append(f"`{name}` is {SYSTEMS[system]}")

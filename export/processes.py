@@ -8,10 +8,13 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+LONGEST_WAIT = timedelta(days=1)  # for the first to decode a large corpus; PyTorch's own is 10 or 30 min
 
 
 class Processes:
@@ -32,7 +35,7 @@ class Processes:
             self.device = torch.device("cuda", local)
             torch.cuda.set_device(self.device)
         if self.count > 1:
-            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo")
+            dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
 
     def __enter__(self) -> "Processes":
         return self

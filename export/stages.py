@@ -42,15 +42,31 @@ def stages_of_release(checkpoint: Path, after: Sequence[Path]) -> Stages:
     return [*named_stages(after), *stages[1:]]
 
 
+def stages_of_any(runs: Sequence[Stages]) -> Stages:
+    """What any of these runs went through, each stage once: first what is in the data of a release, then what came
+    after each run's last one, so that `corpora_of` takes all of the former and derives all of the latter."""
+    released = [1 + _last_release(stages) for stages in runs]
+    halves = (
+        [stage for stages, number in zip(runs, released, strict=True) for stage in stages[:number]],
+        [stage for stages, number in zip(runs, released, strict=True) for stage in stages[number:]],
+    )
+    return [stage for half in halves for number, stage in enumerate(half) if stage not in half[:number]]
+
+
+def _last_release(stages: Stages) -> int:
+    """Its place; -1: there is none."""
+    return max((number for number, stage in enumerate(stages) if stage and "data" in stage), default=-1)
+
+
 def corpora_of(stages: Stages, recipe: str, derive: Callable[[list[str]], Sequence[Corpus]]) -> tuple[Corpus, ...]:
     """All data of the stages and of a run of this recipe after them.
 
-    Of what was released before, the data are those that its manifest has; derive: those of recipes, from this disk.
-    Where both have a corpus it may be the same sound twice: the longer of the two counts.
+    Of what was released before, the data are those that its manifest has (in an average there may be several such);
+    derive: those of recipes, from this disk. Where two have a corpus it may be the same sound twice: the longer of
+    them counts.
     """
-    released = max((number for number, stage in enumerate(stages) if stage and "data" in stage), default=-1)
-    recorded = (stages[released] or {})["data"] if released >= 0 else ()
-    since = [stage["recipe"]["recipe"] for stage in stages[released + 1 :] if stage]
+    recorded = [one for stage in stages if stage for one in stage.get("data", ())]
+    since = [stage["recipe"]["recipe"] for stage in stages[1 + _last_release(stages) :] if stage]
     found: dict[tuple[str, str], Corpus] = {}
     for entry in (*(Corpus(**one) for one in recorded), *derive([recipe, *since])):
         key = entry.corpus, entry.licence

@@ -41,6 +41,7 @@ from streamsep.evaluation.lists import Mixture, mixtures
 from streamsep.evaluation.references import analyse, ideal_binary, seed_of, synthesise
 from streamsep.monitor.confidence import loudest, measure
 from streamsep.realtime import stft
+from streamsep.report.clips import with_groups
 from streamsep.report.figures import figures_db
 from streamsep.report.runner import write_whole
 
@@ -255,7 +256,7 @@ def summary(variant: Variant, rows: list[dict[str, Any]]) -> dict[str, Any]:
         of = [row for row in rows if row["domain"] == domain]
         for way in ways:
             for figure in of[0][way]:
-                interval = clustered_mean([row[way][figure] for row in of], [row["clips"] for row in of])
+                interval = clustered_mean([row[way][figure] for row in of], [row["groups"] for row in of])
                 found[f"{domain}.{way}.{figure}"] = asdict(interval)
     return facts | {"figures": found}
 
@@ -277,8 +278,8 @@ def ensemble(rows: dict[str, list[dict[str, Any]]], figure: str) -> dict[str, di
         picks = dict(zip((f"{model} model" for model in of), values, strict=True))
         picks |= {"oracle": values.max(0), "random": values.mean(0)}
         picks["confidence"] = np.take_along_axis(values, confident.argmax(0)[None], 0)[0]
-        clips = [row["clips"] for row in next(iter(of.values()))]
-        table[domain] = {pick: asdict(clustered_mean(found.tolist(), clips)) for pick, found in picks.items()}
+        groups = [row["groups"] for row in next(iter(of.values()))]
+        table[domain] = {pick: asdict(clustered_mean(found.tolist(), groups)) for pick, found in picks.items()}
     return table
 
 
@@ -289,17 +290,17 @@ def price(rows: list[dict[str, Any]], offline: list[dict[str, Any]]) -> dict[str
         way: asdict(
             clustered_mean(
                 [same[row["mixture"]][way]["sdri_db"] - row[way]["sdri_db"] for row in rows],
-                [row["clips"] for row in rows],
+                [row["groups"] for row in rows],
             )
         )
         for way in ("oracle", "global")
     }
 
 
-def write(path: Path, out: Path) -> None:
-    """The figures of all that is done so far."""
+def write(path: Path, out: Path, data: Path) -> None:
+    """The figures of all that is done so far; data: the folder that they were measured on."""
     every = variants()
-    done = {one.name: rows for one in every if (rows := rows_of(out / f"{one.name}.json")) is not None}
+    done = {one.name: rows for one in every if (rows := rows_of(out / f"{one.name}.json", data)) is not None}
     content: dict[str, Any] = {"networks": [summary(one, done[one.name]) for one in every if one.name in done]}
     if all(f"offline-{domain}" in done for domain in DOMAINS):
         rows = {domain: done[f"offline-{domain}"] for domain in DOMAINS}
@@ -309,9 +310,9 @@ def write(path: Path, out: Path) -> None:
     write_whole(path, json.dumps(rounded(content), indent=1) + "\n")
 
 
-def rows_of(path: Path) -> list[dict[str, Any]] | None:
-    """What was measured of a network before; None: nothing."""
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+def rows_of(path: Path, data: Path) -> list[dict[str, Any]] | None:
+    """What was measured of a network before, with what its clips are pieces of; None: nothing."""
+    return with_groups(data, json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
 
 
 def rounded(content: Any) -> Any:
@@ -351,7 +352,7 @@ def main() -> None:
     try:
         start = read_start(options.start).weights
         for variant in run(variants(), options.data, options.out, start, options.limit):
-            write(options.json, options.out)
+            write(options.json, options.out, options.data)
             print(f"{variant.name}: measured", flush=True)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None

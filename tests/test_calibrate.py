@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+from calibrated import make_calibrated_bank
 from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,9 +20,10 @@ from export.calibrate import calibrate as calibrated_table
 from export.calibrate import main, write
 from export.calibration_fit import PAPERS, Form, cross_validated, estimates, fit, folds, picked_db
 from streamsep.errors import ModelError
-from streamsep.evaluation.lists import Mixture
+from streamsep.evaluation.lists import RATE, Mixture
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import METADATA_KEY, Calibrations, parse_manifest
+from streamsep.recording import score, separate
 
 
 @settings(max_examples=10, deadline=None)
@@ -160,6 +162,27 @@ def test_a_bank_is_measured_once_and_calibrated_by_one_command(
     main(arguments)
     assert hashes(bank) == before
     assert "of oracle - random" in capsys.readouterr().out
+
+
+def test_a_bank_of_one_model_can_be_calibrated_and_choose(tmp_path: Path) -> None:
+    bank = make_calibrated_bank(tmp_path, noise=None)
+    table = make_table(2)
+    rows = table.truth == 0
+    promising, measures = 5 + np.abs(table.si_sdri_db[rows][:, :1]), table.measures[rows][:, :, :1]
+    alone = replace(table.only(rows), domains=("noise",), measures=measures, si_sdri_db=promising)
+    maps, found = calibrated_table(alone)
+    assert maps["noise"].recognition is None
+    assert {"oracle", "own", "always noise"} < set(found["picks"])
+    assert "recognition" not in found["picks"]
+    assert found["picks"]["own"]["share"] is None  # there is nothing to choose
+    assert calibrate.lines(found)
+    write(bank, maps)
+    sound = 0.1 * np.random.default_rng(0).standard_normal(6 * RATE).astype(np.float32)
+    settings = {"models": {"bank": str(bank), "precision": "fp32"}}
+    scored = score(sound, RATE, settings)
+    assert scored.best == "noise"
+    assert scored.estimate_db["noise"] is not None
+    assert set(separate(sound, RATE, domain="auto", **settings).sources) == {"speech", "noise"}
 
 
 def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,6 +36,7 @@ RANGES = {
     "live.start_db": (-40, 0),
     "live.most_gain_db": (0, 24),
 }
+NUMBERS = ["gains_db.noise", "gains_db.talker-2", "models.sources"]  # besides those whose default is one
 KEYS = st.from_regex(r"\A[a-z_]{1,12}\Z")
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=8),
@@ -62,6 +63,10 @@ def value_of(settings: Settings, key: str) -> object:
     for part in key.split("."):
         found = found[part] if isinstance(found, dict) else getattr(found, part)
     return found
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 # ----------------------------------------------------------------------------------------------- the documented file
@@ -267,6 +272,52 @@ def test_what_a_named_configuration_cannot_be_set_to_is_refused_with_its_file() 
     assert load_settings("hearing-aid", {"full_band": False, "latency": {"path": "window"}}).full_band is False
 
 
+@pytest.mark.parametrize("key", [key for key in known_keys() if is_number(value_of(Settings(), key))] + NUMBERS)
+@pytest.mark.parametrize(("word", "value"), [("off", False), ("no", False), ("on", True), ("yes", True)])
+def test_what_yaml_reads_as_true_or_false_is_no_number(tmp_path: Path, key: str, word: str, value: bool) -> None:
+    said = re.escape(f"{key}: expected a number, got {value} (YAML reads ")
+    with pytest.raises(ConfigError, match=f"settings: {said}.*{word} .*as {str(value).lower()}"):
+        load_settings(overrides=parse_overrides([f"{key}={word}"]))
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: {said}"):
+        load_settings(write(tmp_path, yaml.safe_dump(nested(key, value))))
+
+
+def test_who_wants_a_source_off_is_told_how() -> None:
+    with pytest.raises(ConfigError, match=r"gains_db\.noise: .* -120 is silent"):
+        load_settings(overrides=parse_overrides(["gains_db.noise=off"]))
+
+
+@given(margin_db=st.floats(0, 20), hysteresis_db=st.floats(0, 20), where=st.sampled_from(["file", "both", "set"]))
+def test_keys_that_belong_together_may_come_from_two_places(
+    tmp_path_factory: pytest.TempPathFactory, margin_db: float, hysteresis_db: float, where: str
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "mine.yaml"
+    margin, hysteresis = {"margin_db": margin_db}, {"hysteresis_db": hysteresis_db}
+    file = {"file": margin | hysteresis, "both": margin, "set": {}}[where]
+    changes = {"file": {}, "both": hysteresis, "set": margin | hysteresis}[where]
+    path.write_text(yaml.safe_dump({"monitor": file}))
+    overrides = {"monitor": changes} if changes else None
+    if hysteresis_db <= margin_db:
+        found = load_settings(path, overrides).monitor
+        assert (found.margin_db, found.hysteresis_db) == (margin_db, hysteresis_db)
+    else:
+        blamed = f"settings on top of {path}" if overrides else str(path)
+        said = f"{blamed}: monitor: hysteresis_db must be at most margin_db, {margin_db}, got {hysteresis_db}"
+        with pytest.raises(ConfigError, match=f"^{re.escape(said)}$"):
+            load_settings(path, overrides)
+
+
+def test_what_is_wrong_by_itself_is_blamed_on_where_it_was_said(tmp_path: Path) -> None:
+    path = write(tmp_path, "monitor: {margin_db: 2}\n")
+    with pytest.raises(ConfigError, match=r"^settings: monitor\.margin: unknown key"):
+        load_settings(path, {"monitor": {"margin": 3}})
+    with pytest.raises(ConfigError, match=r"^settings: fade_ms: .*got 3$"):
+        load_settings(path, {"fade_ms": 3})
+    write(tmp_path, "fade_ms: 3\n")
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}: fade_ms: .*got 3$"):
+        load_settings(path, {"warm_up_ms": 3})
+
+
 def test_everything_that_is_wrong_is_said_at_once() -> None:
     with pytest.raises(
         ConfigError, match=r"fade_ms: .*; limiter\.release_ms: .*; wram_up_ms: unknown key, did you mean warm"
@@ -280,6 +331,7 @@ def test_everything_that_is_wrong_is_said_at_once() -> None:
         (b"gains_db: {noise: -18\nfade_ms: 3", "not valid YAML: .*line 2"),
         (b"fade_ms: 100\n  domain: music", "not valid YAML"),
         (b"domain: \xff\xfe", "not valid YAML: .*codec"),
+        (b"domain: 2024-13-45", "not valid YAML: month must be in 1..12"),
         (b"- noise\n- music", "expected keys and values, got list"),
         (b"music", "expected keys and values, got str"),
     ],
@@ -293,6 +345,35 @@ def test_a_file_that_is_no_settings_is_refused_by_name(tmp_path: Path, content: 
     assert "\n" not in str(caught.value)
 
 
+def test_a_file_in_the_current_folder_takes_no_configurations_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in config_names():
+        Path(name).write_text("fade_ms: 321\n")
+        assert load_settings(name).fade_ms != 321
+        assert load_settings(f"./{name}").fade_ms == 321
+    Path("mine").write_text("fade_ms: 321\n")
+    assert load_settings("mine").fade_ms == 321
+    Path("default.yaml").write_text("fade_ms: 321\n")
+    assert load_settings("default.yaml").fade_ms == 321
+
+
+def test_a_configuration_that_cannot_be_read_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConfigError, match=r"^y+: cannot be read: File name too long"):
+        load_settings("y" * 300)
+    path = write(tmp_path, "fade_ms: 100\n")
+
+    def locked(*_: object, **__: object) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_text", locked)
+    with pytest.raises(ConfigError, match=rf"^{re.escape(str(path))}: cannot be read: Permission denied$"):
+        read_yaml(path)
+
+
 @pytest.mark.parametrize("name", ["restaurant", "nowhere/mine.yaml", "."])
 def test_a_configuration_that_is_not_there_is_refused_with_those_that_are(name: str) -> None:
     with pytest.raises(
@@ -302,7 +383,8 @@ def test_a_configuration_that_is_not_there_is_refused_with_those_that_are(name: 
 
 
 @pytest.mark.parametrize(
-    "assignment", ["fade_ms", "=3", "limiter.=3", ".fade_ms=3", "gains_db..noise=1", "fade_ms=[1"]
+    "assignment",
+    ["fade_ms", "=3", "limiter.=3", ".fade_ms=3", "gains_db..noise=1", "fade_ms=[1", "domain=2024-13-45"],
 )
 def test_an_assignment_that_is_none_is_refused(assignment: str) -> None:
     with pytest.raises(ConfigError, match=rf"--set {re.escape(assignment)}: "):

@@ -12,6 +12,7 @@ from streamsep.evaluation.lists import RATE
 from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.recording import separate
 from streamsep.report import hearing
+from streamsep.report.clips import with_groups
 from streamsep.report.hearing import (
     CONFIGS,
     HEARD,
@@ -82,7 +83,7 @@ def test_every_loss_hears_every_sound_and_the_gain_is_their_difference(
     monkeypatch.setattr(hearing, "better_ear", quality)
     rows = Hearing().run(lists, ("noise", 0)) + Hearing().run(lists, ("noise", 1))
     assert len(rows) == 2 * len(LOSSES_DB) * len(HEARD) * len(MEASURES)
-    section = Hearing().section(plain(rows), {})
+    section = Hearing().section(plain(with_groups(lists.folder, rows)), {})
     assert len(section.tables[0].rows) == len(LOSSES_DB) * len(MEASURES)
     for by_measure in section.numbers.values():
         for found in by_measure.values():

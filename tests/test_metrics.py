@@ -258,6 +258,34 @@ def test_a_second_slot_that_groups_alike_changes_nothing() -> None:
     assert clustered_mean(values, both) == clustered_mean(values, voices)
 
 
+def test_what_is_in_both_slots_counts_once() -> None:
+    values = noises(0, 1, 30)[0]
+    songs = [(f"song-{i % 9}",) for i in range(30)]
+    assert clustered_mean(values, [song * 2 for song in songs]) == clustered_mean(values, songs)
+
+
+@settings(max_examples=20)
+@given(SEEDS, st.integers(1, 60), st.integers(1, 20))
+def test_neither_names_nor_the_order_of_slots_matter(seed: int, count: int, talkers: int) -> None:
+    random = np.random.default_rng(seed)
+    values = random.standard_normal(count)
+    pairs = random.integers(0, talkers, (count, 2)).tolist()
+    found = clustered_mean(values, pairs)
+    assert found == clustered_mean(values, [[f"talker-{talker}" for talker in pair] for pair in pairs])
+    turned = clustered_mean(values, [pair[::-1] for pair in pairs])
+    assert (turned.mean, turned.n) == (found.mean, found.n)
+
+
+def test_about_95_of_100_intervals_hold_the_truth_where_every_clip_is_in_both_slots() -> None:
+    clips = [(f"c{i}", f"c{(i + 1) % 60}") for i in range(60)]  # both slots group alike, each clip is in two mixtures
+    held = 0
+    for trial in range(100):
+        of_clip = np.random.default_rng(trial).standard_normal(60)
+        interval = clustered_mean(of_clip + np.roll(of_clip, -1), clips)
+        held += interval.low <= 0 <= interval.high
+    assert held >= 88
+
+
 @pytest.mark.parametrize("spread", [(1.0, 3.0, 1.5), (2.0, 2.0, 2.0), (0.0, 0.0, 1.0)])
 def test_about_95_of_100_intervals_hold_the_truth(spread: tuple[float, float, float]) -> None:
     held = 0

@@ -7,17 +7,19 @@ from typing import Any
 import numpy as np
 import pytest
 from fakes import FRONT
-from graphs import BINS, MANIFEST, make_graph
+from graphs import BINS, CENTRES, MANIFEST, make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from small_bank import make_model
 from strategies import noise
 
 from streamsep.errors import ModelError
-from streamsep.models.bank import ZOO, make_bank, open_bank, open_look_backs
+from streamsep.evaluation.references import reference
+from streamsep.models.bank import ZOO, look_back_graphs, make_bank, open_bank, open_look_backs
+from streamsep.models.laws import subject_of
 from streamsep.models.loader import Batch, open_model, read_manifest
 from streamsep.models.manifest import Manifest, parse_manifest
-from streamsep.models.subject import hops_of, step_through
+from streamsep.models.subject import Subject, hops_of, step_through
 from streamsep.realtime.contract import Separator
 
 HOPS = hops_of(FRONT, noise(0, 60 * FRONT.hop))
@@ -263,10 +265,14 @@ def test_a_bank_without_models_or_with_one_domain_twice_is_refused(tmp_path: Pat
         (
             "look-back",
             {"rename": {"state.mean": "state.level", "next.mean": "next.level"}, "states": {"level": [1, BINS]}},
-            r"states: expected {'mean': \(1, 257\)} to go with 'noise', got {'level': \(1, 257\)}",
+            r"states: expected {'mean': \(1, 257\)} as in noise-step\.onnx, got {'level': \(1, 257\)}",
         ),
-        ("look-back", {"synthesis_window": 256}, "front end: expected .*128.* got .*256"),
-        ("step", {}, "graph: expected look-back to go with 'noise', got step"),
+        ("look-back", {"synthesis_window": 256}, "front_end: expected .*128.* got .*256"),
+        ("step", {}, "graph: expected look-back, got step"),
+        ("look-back", {"version": "0.2"}, r"version: expected 0\.1 as in noise-step\.onnx, got 0\.2"),
+        ("look-back", {"look_ahead": 7}, "look_ahead: expected 0 .* got 7"),
+        ("look-back", {"sources": ["noise", "speech"]}, "sources: expected .*'speech', 'noise'.* got .*'noise', 's"),
+        ("look-back", {"symmetric": True}, "symmetric: expected False .* got True"),
     ],
 )
 def test_a_look_back_graph_that_cannot_hand_over_to_its_model_is_named(
@@ -277,9 +283,29 @@ def test_a_look_back_graph_that_cannot_hand_over_to_its_model_is_named(
         open_look_backs(bank)
     path = make_graph(tmp_path / "noise-look-back.onnx", "look-back", domain="noise")
     assert open_look_backs(bank)["noise"].manifest == read_manifest(path)
-    make_graph(path, kind, domain="noise", **other)
+    make_graph(path, kind, **{"domain": "noise"} | other)
     with pytest.raises(ModelError, match=rf"noise-look-back\.onnx: {complaint}"):
         open_look_backs(bank)
+
+
+def test_a_look_back_graph_of_other_embeddings_than_its_model_says_is_named(tmp_path: Path) -> None:
+    bank = make_bank([make_graph(tmp_path / "noise-step.onnx", embedding_dims=3)])
+    make_graph(tmp_path / "noise-look-back.onnx", "look-back")
+    with pytest.raises(ModelError, match=r"embedding_dims: expected 3 as in noise-step\.onnx, got 2"):
+        open_look_backs(bank)
+
+
+@pytest.mark.parametrize("domain", ["foot-steps", "quick-step", "step", "look-back"])
+def test_a_domain_may_be_called_by_a_word_that_file_names_have(tmp_path: Path, domain: str) -> None:
+    make_graph(tmp_path / f"{domain}-step-fp32.onnx", domain=domain)
+    path = make_graph(tmp_path / f"{domain}-look-back-fp32.onnx", "look-back", domain=domain, centres=CENTRES)
+    for bank in (open_bank(str(tmp_path), "fp32"), open_bank(str(tmp_path), "fp32", "clusters")):
+        assert look_back_graphs(bank) == {domain: path}
+        assert open_look_backs(bank)[domain].manifest == read_manifest(path)
+        reference("oracle-centres", bank.models[domain])
+    subject = subject_of(tmp_path / f"{domain}-step-fp32.onnx")
+    assert isinstance(subject, Subject)
+    assert subject.look_back is not None
 
 
 def test_the_files_of_the_zoo_are_named_for_what_they_are() -> None:

@@ -60,6 +60,23 @@ def test_it_is_used_in_a_bank_of_just_its_domains() -> None:
         assert calibration.recognised(maps, {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}}) is None
 
 
+@pytest.mark.parametrize("part", ["measures", "centre", "scale", "weights", "bias"])
+def test_it_is_not_used_where_models_of_two_fits_are_in_one_bank(part: str) -> None:
+    other = {
+        "measures": ["noise.silhouette", "music.silhouette"], "centre": [0.0, 0.6], "scale": [1.0, 3.0],
+        "weights": {"music": [1.0, 0.0], "noise": [0.0, 2.0]}, "bias": {"music": 0.0, "noise": 5.0},
+    }[part]  # fmt: skip
+    one, two = (Recognition.model_validate(known) for known in (KNOWN, KNOWN | {part: other}))
+    maps = {"noise": Calibrations(own=PLAIN, recognition=one), "music": Calibrations(own=PLAIN, recognition=two)}
+    assert not calibration.recognises(maps)
+    measures = {"noise": {"balance": 0.5}, "music": {"balance": 10.5}}
+    assert calibration.recognised(maps, measures) is None
+    assert calibration.estimates(maps, measures, None) == pytest.approx({"noise": 1 / 3, "music": 1.0})
+    gains = one.model_copy(update={"gains_db": {"music": 1.0, "noise": 9.0}, "error_db": 7.0})
+    maps["music"] = Calibrations(own=PLAIN, recognition=gains)
+    assert calibration.recognises(maps)  # what each model gains is its own
+
+
 def test_without_a_measure_it_needs_there_is_no_decision() -> None:
     maps = dict.fromkeys(("noise", "music"), Calibrations(own=PLAIN, recognition=Recognition.model_validate(KNOWN)))
     measures = {"noise": {"silhouette": 0.5}, "music": {"silhouette": 40.0}}

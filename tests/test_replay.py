@@ -174,7 +174,7 @@ def test_separate_wants_to_hear_a_session_as_it_was_and_writes_nothing_into_it(b
     for arguments, said in (
         (["--domain", "noise"], "a recorded session has settings of its own"),
         (["--set", "fade_ms=50"], "a recorded session has settings of its own"),
-        (["-o", tmp_path / "take"], "the recorded session is there"),
+        (["-o", tmp_path / "take"], "a recorded session is there"),
     ):
         done = run("separate", tmp_path / "take", *arguments)
         assert done.exit_code == 1

@@ -20,9 +20,11 @@ from streamsep.models.loader import Batch
 from streamsep.monitor.look_back import Watch
 from streamsep.monitor.placed import measure_look_back
 from streamsep.realtime.stft import FrontEnd
+from streamsep.report import autoencoders
 from streamsep.report.ablation_scores import Mixtures, calibrated, learned, mixtures_of, worth
-from streamsep.report.ablations import LOOKS, Ablations, Look, measured, spread
+from streamsep.report.ablations import LOOKS, Ablations, Look, half_heard, measured, spread
 from streamsep.report.autoencoders import loud_frames, trained
+from streamsep.report.clips import with_groups
 from streamsep.report.embeddings import Embeddings, flattened
 from streamsep.report.features import of_the_estimates, of_the_mixture
 from streamsep.report.runner import plain
@@ -119,6 +121,16 @@ def test_a_list_is_sampled_evenly(count: int, most: int) -> None:
     assert not len(steps) or (steps.min() >= 1 and steps.max() - steps.min() <= 1)
 
 
+@given(st.integers(1, 300), st.integers(1, 100))
+def test_half_of_a_validation_sample_is_left_to_fit_what_the_autoencoders_promise(count: int, most: int) -> None:
+    chosen, evenly = list(half_heard(count, most)), list(spread(count, most))
+    assert len(set(chosen)) == len(evenly)
+    assert all(0 <= number < count for number in chosen)
+    assert np.abs(np.subtract(chosen, evenly)).max() <= 1
+    heard = sum(number % autoencoders.EVERY == 0 for number in chosen)
+    assert heard == (len(chosen) + 1) // 2
+
+
 # --------------------------------------------------------------------------------------------------------- features
 
 
@@ -169,7 +181,7 @@ def made_up(seed: int, split: str, mixtures: int = 24) -> Mixtures:
                     "split": split,
                     "mixture": f"{split}-{number}",
                     "domain": models[number % 3],
-                    "clips": [f"{number}", f"{number // 2}"],
+                    "groups": [f"{number}", f"{number // 2}"],
                     "model": model,
                     "si_sdri_db": gain_db,
                     "measure": slope * gain_db + offset,
@@ -243,6 +255,7 @@ def test_the_studies_say_who_wins_and_say_it_again(lists: Lists) -> None:
     }
     trained.cache_clear()
     assert as_kept(ablations.run(lists, jobs[-1])) == rows[ablations][-len(DOMAINS) :]
+    rows[ablations] = with_groups(lists.folder, rows[ablations])
     section = ablations.section(rows[ablations], {})
     assert json.dumps(plain(section.numbers), allow_nan=False)
     assert section.numbers["mixtures"] == {"test": 2, "val": 2}

@@ -14,6 +14,7 @@ from tiny_scenes import write_table
 from streamsep.audio import files
 from streamsep.evaluation.lists import LENGTH, RATE
 from streamsep.evaluation.references import ideal_ratio
+from streamsep.report.clips import with_groups
 from streamsep.report.clustering import Clustering, made
 from streamsep.report.clustering_section import WAYS, make_section
 from streamsep.report.figures import figures_db
@@ -46,14 +47,14 @@ def lists(tmp_path_factory: pytest.TempPathFactory) -> Lists:
     write_table(
         data / "mixtures.csv", [["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"], *rows]
     )
-    make_model(bank / "talkers-step-fp32.onnx", "talkers", ("talker", "talker"))
+    make_model(bank / "talkers-step-fp32.onnx", "talkers", ("talker", "talker"), embedding_dims=3)
     make_bands(bank / "talkers-look-back-fp32.onnx")
     return Lists(data, str(bank), 1)
 
 
 def rows_of(lists: Lists, *jobs: Job) -> list[Row]:
     study = Clustering()
-    return [row for job in jobs for row in study.run(lists, job)]
+    return with_groups(lists.folder, [row for job in jobs for row in study.run(lists, job)])
 
 
 @pytest.fixture(scope="module")

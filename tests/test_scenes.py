@@ -1,6 +1,7 @@
 """Scenes: those of a list are what the list says; those we make are a function of the seed."""
 
 import csv
+import tempfile
 from collections.abc import Sequence
 from itertools import islice, pairwise
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_scenes import PIECES, make_scenes, write_table
+from tiny_scenes import MIXTURES, PIECES, make_scenes, write_table
 
 from streamsep.audio import files
 from streamsep.errors import AudioError
@@ -61,6 +62,14 @@ def test_a_listed_scene_is_the_sum_of_its_faded_pieces(data: Path) -> None:
         ("samples", 600, r"at least 640 samples"),
         ("path", "nobody.wav", r"nobody\.wav: no such file"),
         ("split", "train", r"nothing in it has the split 'val'"),
+        ("segment", "zero", r"one: expected segment to be a whole number of at least 0, got segment 'zero'"),
+        ("slot", "x", r"one: expected slot to be .* got slot 'x'"),
+        ("start", -1, r"one: expected start to be .* got start '-1'"),
+        ("start", 9 * RATE, r"one: start 144000 is not within voice-0\.wav, of 64000 samples"),
+        ("at", "", r"one: expected at to be .* got at ''"),
+        ("gain", "loud", r"one: expected gain to be a finite number, got gain 'loud'"),
+        ("gain", "nan", r"one: expected gain to be a finite number, got gain 'nan'"),
+        ("domain", "music", r"one: expected one domain in segment 0, got domain 'music' and 'noise'"),
     ],
 )
 def test_a_list_that_makes_no_sense_is_refused(
@@ -73,6 +82,49 @@ def test_a_list_that_makes_no_sense_is_refused(
     write_table(tmp_path / "scenes.csv", [PIECES[0], [row[name] for name in PIECES[0]], *others])
     with pytest.raises(AudioError, match=complaint):
         list(listed(tmp_path, "val"))
+
+
+@given(order=st.permutations(range(1, len(PIECES))))
+@settings(max_examples=10, deadline=None)
+def test_the_rows_of_a_scene_may_stand_anywhere(data: Path, order: list[int]) -> None:
+    wanted = {scene.name: scene for scene in listed(data, "val")}
+    with tempfile.TemporaryDirectory() as folder:
+        for clip in data.glob("*.wav"):
+            (Path(folder) / clip.name).symlink_to(clip)
+        write_table(Path(folder) / "scenes.csv", [PIECES[0], *(PIECES[number] for number in order)])
+        for scene in listed(Path(folder), "val"):
+            assert scene.segments == wanted[scene.name].segments
+            np.testing.assert_allclose(scene.sources, wanted.pop(scene.name).sources, atol=1e-6)
+    assert not wanted
+
+
+@pytest.mark.parametrize("column", ["gain", "at", "domain", "scene"])
+def test_a_list_without_a_column_is_refused(data: Path, tmp_path: Path, column: str) -> None:
+    kept = [at for at, name in enumerate(PIECES[0]) if name != column]
+    write_table(tmp_path / "scenes.csv", [[row[at] for at in kept] for row in PIECES])
+    with pytest.raises(AudioError, match=rf"scenes\.csv: expected the columns .*, found no {column}"):
+        list(listed(tmp_path, "val"))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("start", 20 * RATE, r"mixture s: start 320000 is not within voice-0\.wav"),
+        ("start", -5, r"mixture s: expected start .* got start '-5'"),
+        ("gain", "nan", r"mixture s: expected gain .* got gain 'nan'"),
+        ("slot", 1, r"mixture s: expected a row for each slot, .* got slot 1, 1"),
+    ],
+)
+def test_scenes_are_not_made_of_a_list_that_makes_no_sense(
+    data: Path, tmp_path: Path, column: str, value: object, said: str
+) -> None:
+    for path in data.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "mixtures.csv").unlink()
+    row = dict(zip(MIXTURES[0], MIXTURES[1], strict=True)) | {column: value}
+    write_table(tmp_path / "mixtures.csv", [MIXTURES[0], list(row.values()), *MIXTURES[2:]])
+    with pytest.raises(AudioError, match=rf"mixtures\.csv: {said}"):
+        list(made(tmp_path, "val", 24))
 
 
 def test_a_folder_without_a_list_is_refused(tmp_path: Path) -> None:

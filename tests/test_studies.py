@@ -116,13 +116,13 @@ def test_figures_are_measured_once_and_kept(data: Path, tmp_path: Path, monkeypa
     ]
     monkeypatch.setattr(studies, "variants", lambda: todo)
     assert list(run(todo, data, tmp_path / "out", {}, 1)) == todo
-    studies.write(tmp_path / "first.json", tmp_path / "out")
+    studies.write(tmp_path / "first.json", tmp_path / "out", data)
     monkeypatch.setattr(studies, "trained", lambda *_: 1 / 0)
     assert list(run(todo, data, tmp_path / "out", {}, 1)) == todo
-    studies.write(tmp_path / "again.json", tmp_path / "out")
+    studies.write(tmp_path / "again.json", tmp_path / "out", data)
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "again.json").read_bytes()
     clusters, targets = [
-        studies.summary(one, studies.rows_of(tmp_path / "out" / f"{one.name}.json") or []) for one in todo
+        studies.summary(one, studies.rows_of(tmp_path / "out" / f"{one.name}.json", data) or []) for one in todo
     ]
     assert set(clusters["figures"]) >= {"environment.oracle.sdri_db", "environment.global.sd_sdr_db"}
     assert set(targets["figures"]) >= {"environment.masks.si_sdri_db"}
@@ -134,7 +134,7 @@ def test_a_price_is_paid_mixture_by_mixture() -> None:
     figures_db = {"offline": {"a": 3.0, "b": 5.0}, "causal": {"b": 4.0, "a": 2.5}}
     offline, causal = (
         [
-            {"mixture": name, "clips": [name], **{way: {"sdri_db": db} for way in ("oracle", "global")}}
+            {"mixture": name, "groups": [name], **{way: {"sdri_db": db} for way in ("oracle", "global")}}
             for name, db in of
         ]
         for of in (each.items() for each in figures_db.values())
@@ -148,7 +148,7 @@ def test_an_ensemble_lies_between_its_models_and_its_oracle() -> None:
     random = np.random.default_rng(1)
     rows = {
         model: [
-            {"mixture": f"{domain}-{n}", "domain": domain, "clips": [f"{n}"], "confidence": random.normal(),
+            {"mixture": f"{domain}-{n}", "domain": domain, "groups": [f"{n}"], "confidence": random.normal(),
              "global": {"sd_sdr_db": random.normal()}}
             for domain in DOMAINS for n in range(4)
         ]

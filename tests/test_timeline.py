@@ -18,9 +18,10 @@ def drawn(path: Path, **changes: object) -> np.ndarray:
     told: dict[str, object] = {
         "times_s": [1.0, 2.0, 3.0, 4.0, 5.0],
         "scores": [{"music": None, "noise": 1.0}] * 2 + [{"music": 3.0, "noise": 0.5}] * 3,
+        "smoothed": [{"music": None, "noise": 1.0}] * 3 + [{"music": 2.0, "noise": 0.5}] * 2,
         "spans": [(0.0, None), (1.5, "noise"), (3.5, "music")],
     } | changes
-    draw_timeline(path, noise(0, seconds * RATE), RATE, **told)  # type: ignore[arg-type]
+    draw_timeline(path, "evening", noise(0, seconds * RATE), RATE, **told)  # type: ignore[arg-type]
     return np.asarray(imread(path))[:, :, :3]
 
 
@@ -42,5 +43,5 @@ def test_each_domain_has_a_colour_of_its_own_where_it_is_heard(tmp_path: Path) -
 
 @pytest.mark.parametrize("spans", [[(0.0, None)], [(0.0, "noise")]])
 def test_what_was_never_decided_can_be_drawn(tmp_path: Path, spans: list[tuple[float, str | None]]) -> None:
-    picture = drawn(tmp_path / "a.png", times_s=[], scores=[], spans=spans)
+    picture = drawn(tmp_path / "a.png", times_s=[], scores=[], smoothed=[], spans=spans)
     assert picture.std() > 0.05

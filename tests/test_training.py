@@ -15,7 +15,6 @@ from small_networks import NOISE, network
 from tiny_data import make_data
 
 from export.augment import (
-    Rooms,
     Sound,
     another_speed,
     colour,
@@ -318,29 +317,6 @@ def test_a_mixture_of_talkers_is_of_two_different_ones(tmp_path: Path) -> None:
     mixer.talkers.groups = {"a.wav": mixer.talkers.clips[:1]}
     with pytest.raises(ValueError, match=r"a\.wav"):
         mixer.talkers.draw_two(rng)
-
-
-def test_a_room_keeps_the_direct_sound_where_and_as_loud_as_it_was(tmp_path: Path) -> None:
-    (tmp_path / "rir").mkdir()
-    rng = np.random.default_rng(5)
-    response = 0.05 * rng.normal(size=(4000, 2)) * np.exp(-np.arange(4000) / 800)[:, None]
-    response[70] = -0.9  # the direct sound, late, weak and upside down
-    sf.write(tmp_path / "rir" / "room.flac", response, RATE)
-    late = response.copy()
-    late[3000] = 0.99
-    sf.write(tmp_path / "rir" / "late.flac", late, RATE)
-    np.savez(tmp_path / "rir" / "heads.npz", ir=rng.normal(size=(3, 2, 60)) + np.eye(1, 60) * 40, sr=RATE)
-    rooms = Rooms(tmp_path)
-    assert len(rooms.measured) == 2 + 6  # and none of the one that comes too late
-    click = np.zeros(8000, np.float32)
-    click[100] = 1
-    for _ in range(20):
-        heard = rooms.apply(rng, click)
-        assert heard[100] == pytest.approx(1, abs=1e-3)
-        assert np.abs(heard[:100]).max() < 1e-5
-    sf.write(tmp_path / "rir" / "other.flac", response, 44_100)
-    with pytest.raises(ValueError, match=r"other\.flac.*16000.*44100"):
-        Rooms(tmp_path)
 
 
 def test_clips_come_from_the_cache_as_they_were_decoded(tmp_path: Path) -> None:

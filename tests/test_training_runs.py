@@ -8,6 +8,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import timedelta
+from itertools import permutations
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,13 @@ from tiny_data import make_data, write_list
 
 from export import train
 from export.average import average
+from export.licences import weights_licence
 from export.log import COLUMNS, read_log
 from export.recipe import Recipe
+from export.stages import corpora_of
 from export.start import read_start
 from streamsep.errors import ConfigError
+from streamsep.models.manifest import Corpus
 
 torch.set_num_threads(1)
 
@@ -157,6 +162,31 @@ def test_a_run_can_begin_with_a_released_model(start: Start, folder: Path) -> No
     assert mine["before"] == released.stages
     with pytest.raises(SystemExit, match=r"speech-step-int8\.onnx: expected a released model's DOMAIN-step-fp32"):
         start("other", "--start", model.replace("fp32", "int8"))
+
+
+def release_of(corpus: str, licence: str) -> dict[str, Any]:
+    """A stage that says its data itself."""
+    return {"recipe": {"recipe": corpus}, "steps": 1, "data": [{"corpus": corpus, "minutes": 9, "licence": licence}]}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(2))))
+def test_an_average_has_the_data_of_every_release_its_runs_began_with(order: tuple[int, int]) -> None:
+    alone, music, speech = (
+        {"recipe": {"recipe": "noise"}, "steps": 2},
+        *(release_of(*each) for each in (("MIR-1K", "free for research, no explicit licence"), ("TSP", "BSD"))),
+    )
+    befores = [[{"recipe": {"recipe": "old"}, "steps": 3}, music, alone], [speech]]
+    runs = [{"recipe": TINY, "average": {"w": torch.zeros(1)}, "before": befores[number]} for number in order]
+    derived: list[str] = []
+
+    def derive(recipes: list[str]) -> list[Corpus]:
+        derived[:] = recipes
+        return [Corpus(corpus="Street", minutes=1, licence="CC0")]
+
+    data = corpora_of(average(runs)["before"], "speech", derive)
+    assert {one.corpus for one in data} == {"MIR-1K", "TSP", "Street"}
+    assert weights_licence(data).startswith("Research use only")
+    assert derived == ["speech", "noise"]  # what came before a release is in its data
 
 
 def test_a_run_that_was_asked_to_end_saves_its_step_and_goes_on(
@@ -328,8 +358,10 @@ def test_what_a_run_cannot_do_is_said_before_anything_is_written(
     with pytest.raises(SystemExit, match=r"mixtures\.csv.*'music'"):
         start("run", recipe="music")
     monkeypatch.setenv("WORLD_SIZE", "2")
-    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend: None)
+    waits: list[timedelta] = []
+    monkeypatch.setattr(torch.distributed, "init_process_group", lambda backend, timeout: waits.append(timeout))
     monkeypatch.setattr(torch.distributed, "destroy_process_group", lambda: None)
     with pytest.raises(SystemExit, match=r"tiny\.yaml: batch: .* multiple of 2.* got 3"):
         start("run", batch=3)
     assert not (folder / "run").exists()
+    assert waits == [timedelta(days=1)]  # the others wait while the first decodes, which may take hours

@@ -3,8 +3,9 @@
 python -m export.corpora LAYOUT=FOLDER [LAYOUT=FOLDER ...] --out DATA
 
 writes DATA/manifest.csv, which names every clip where it lies, and DATA/mixtures.csv with fixed val and test mixtures
-(see lists.py). Splits are disjoint within a corpus, as its layout says; two corpora made of the same recordings
-(LibriSpeech, VCTK, Freesound) may have one in different splits.
+(see lists.py). Splits are disjoint within a corpus, as its layout says (but for the noise of VoiceBank-DEMAND: train
+and val share it); two corpora made of the same recordings (LibriSpeech, VCTK, Freesound) may have one in different
+splits.
 """
 
 import argparse

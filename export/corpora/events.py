@@ -4,16 +4,23 @@ from pathlib import Path
 
 from export.corpora.entries import Entry, Found, missing, table
 
+FOREGROUND = {"1": True, "2": False}  # by salience
+
 
 def urbansound8k(folder: Path) -> Found:
     """metadata/UrbanSound8K.csv and audio/fold1 … fold10; fold 10 is test, fold 9 val. A group is a class.
 
-    No recording is in two folds (the corpus' own rule).
+    No recording is in two folds (the corpus' own rule). Clips of val and test in which the class is only heard in the
+    background (salience 2) are left out: what is in the foreground there would be counted as a mistake.
     """
     layout, found = "urbansound8k", Found()
     meta = folder / "metadata" / "UrbanSound8K.csv"
-    for row in table(layout, meta, ("slice_file_name", "fold", "class")):
+    for row in table(layout, meta, ("slice_file_name", "fold", "class", "salience")):
         split = _split(f"{layout}: {meta}", row["fold"], folds=10, val=9, test=10)
+        if row["salience"] not in FOREGROUND:
+            raise ValueError(f"{layout}: {meta}: salience: expected 1 or 2, found {row['salience']!r}")
+        if split != "train" and not FOREGROUND[row["salience"]]:
+            continue
         path = folder / "audio" / f"fold{row['fold']}" / row["slice_file_name"]
         if not path.is_file():
             raise missing(layout, f"{path.name}, which {meta} names,", path.parent)

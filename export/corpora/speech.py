@@ -7,7 +7,8 @@ from pathlib import Path
 from export.corpora.entries import Entry, Found, base_of, missing, namesakes, sounds
 
 VERSIONS = ("wav16k/min", "wav16k/max", "wav8k/min", "wav8k/max")  # the first there is taken
-WSJ_NAME = re.compile(r"(\w{3})\w+_-?[\d.]+_(\w{3})\w+_-?[\d.]+")
+RATIO_DB = r"-?[\d.]+(?:e-\d+)?"  # a tiny one is written 5.1234e-05
+WSJ_NAME = re.compile(rf"(\w{{3}})\w+_{RATIO_DB}_(\w{{3}})\w+_{RATIO_DB}")
 LIBRI_NAME = re.compile(r"\d+-\d+-\d+(_\d+-\d+-\d+)+")
 HELD_OUT = {"p226", "p287"}  # talkers whom papers on VoiceBank-DEMAND validate with
 READER = re.compile(r"reader_(\d+)")
@@ -80,7 +81,8 @@ def voicebank_demand(folder: Path) -> Found:
     noisy_testset_wav.
 
     The noise is noisy less clean. val: talkers p226 and p287, as in most papers, or where neither is there (56spk)
-    the first two; test: the test set.
+    the first two; test: the test set. The splits share no talker, and test has other noises, but train and val
+    have the same ten.
     """
     layout, found = "voicebank-demand", Found()
     trainsets = sorted(path for path in folder.glob("clean_trainset*wav") if path.is_dir())

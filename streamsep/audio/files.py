@@ -1,39 +1,55 @@
-"""Sound files: any that libsndfile reads, and float WAV that is never half written."""
+"""Sound files: any that libsndfile reads, and float WAV that is never half written; nor are reports beside them."""
 
 import os
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
 import soundfile as sf
 
 from streamsep.arrays import Block
-from streamsep.errors import AudioError
+from streamsep.errors import AudioError, StreamsepError
 
 LARGEST_WAV = 2**32 - 4096  # bytes of samples; a WAV counts its length in 32 bits
+ANEW = "write it anew, for example with `ffmpeg -i IN OUT.wav`"
+PROBE = bytes(1 << 20)
 
 
 def read(path: Path | str, start: int = 0, stop: int | None = None, finite: bool = True) -> tuple[Block, int]:
     """The samples [start, stop) of a sound file, float32 (samples, channels), full scale ±1, and its rate in Hz.
 
-    Raises AudioError, which names the file, when there is no such file, when it is a folder, empty, not audio or of a
-    format that libsndfile does not read, and, if they are to be finite, when it holds samples that are not.
+    Raises AudioError, which names the file, when there is no such file, when it is a folder, empty, not audio,
+    damaged or of a format that libsndfile does not read, when its header does not know how long it is, and, if they
+    are to be finite, when it holds samples that are not.
     """
     path = Path(path)
-    if path.is_dir():
-        raise AudioError(f"{path}: expected a sound file, found a folder")
-    if not path.exists():
-        raise AudioError(f"{path}: no such file")
+    try:
+        if path.is_dir():
+            raise AudioError(f"{path}: expected a sound file, found a folder")
+        if not path.exists():
+            raise AudioError(f"{path}: no such file")
+        if path.is_file() and not path.stat().st_size:
+            raise AudioError(f"{path}: the file is empty (0 bytes)")
+    except OSError as error:  # a name that is too long, a folder that may not be entered
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from None
     if not os.access(path, os.R_OK):
         raise AudioError(f"{path}: no permission to read it")
-    if path.is_file() and not path.stat().st_size:
-        raise AudioError(f"{path}: the file is empty (0 bytes)")
     try:
-        samples, rate = sf.read(path, start=start, stop=stop, dtype="float32", always_2d=True)
+        samples, rate = sf.read(_name(path), start=start, stop=stop, dtype="float32", always_2d=True)
     except (sf.LibsndfileError, TypeError) as error:  # TypeError: no header, and soundfile wants to be told
         said = error.error_string if isinstance(error, sf.LibsndfileError) else "it has no header"
+        if isinstance(error, sf.LibsndfileError) and not error.prefix:  # it was opened
+            raise AudioError(
+                f"{path}: damaged, or not as long as its header says ({said.rstrip('.')}); {ANEW}"
+            ) from None
         reason = f"not a sound file, or of an unsupported format ({said.rstrip('.')})"
         raise AudioError(f"{path}: {reason}; WAV, FLAC, Ogg, MP3 and AIFF are read") from None
+    except (ValueError, MemoryError):  # of a header that was written before anybody knew the length: 2^63 samples
+        raise AudioError(
+            f"{path}: its header does not say how long it is, or it is too long for the memory; {ANEW}"
+        ) from None
     if not len(samples):
         raise AudioError(f"{path}: the file has no sound in it (0 samples)")
     if finite:
@@ -59,22 +75,77 @@ def write(path: Path | str, samples: Block, rate: int) -> None:
 
     Raises AudioError when the folder is missing, full or not writable.
     """
-    path = Path(path)
     data = np.asarray(samples, np.float32)
     kind = "WAV" if data.nbytes < LARGEST_WAV else "RF64"  # RF64 is WAV with 64-bit lengths
     try:
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-        os.close(handle)
-    except OSError as error:
-        raise AudioError(f"{path}: cannot be written: {error.strerror}") from None
+        with whole(Path(path)) as beside:
+            try:
+                sf.write(_name(beside), data, rate, format=kind, subtype="FLOAT")
+            except (sf.LibsndfileError, AssertionError) as error:  # AssertionError: less was written than there is
+                raise OSError(_reason(beside) or str(error)) from None
+    except StreamsepError as error:
+        raise AudioError(str(error)) from None
+
+
+def write_texts(texts: Mapping[Path, str]) -> None:
+    """Reports by their paths, UTF-8: all of them whole, or all files stay as they were. Raises StreamsepError."""
+    with ExitStack() as all_or_none:
+        for path, text in texts.items():
+            all_or_none.enter_context(whole(path)).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A new file to write into, of the same suffix; it takes the place of `path` in the end, and is gone if something
+    goes wrong before. What is no file but a pipe or a device is written to as it is.
+
+    Raises StreamsepError, which names `path`, for any OSError."""
     try:
-        sf.write(temporary, data, rate, format=kind, subtype="FLOAT")
-        Path(temporary).chmod(0o666 & ~_umask())  # mkstemp's are for the owner's eyes only
-        Path(temporary).replace(path)
-    except (OSError, sf.LibsndfileError) as error:
-        raise AudioError(f"{path}: cannot be written: {error}") from None
-    finally:
-        Path(temporary).unlink(missing_ok=True)
+        target = path.resolve()  # what a link leads to is replaced, and not the link
+        if target.exists() and not target.is_file() and not target.is_dir():
+            yield target
+            return
+        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=target.suffix, dir=target.parent)
+        os.close(handle)
+        beside = Path(name)
+        try:
+            yield beside
+            beside.chmod(0o666 & ~_umask())  # mkstemp's are for the owner's eyes only
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise StreamsepError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def prepare(folder: Path) -> None:
+    """Make a folder, and try to write into it: before the work whose results are to be there.
+
+    Raises StreamsepError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b" ")
+    except OSError as error:
+        reason = error.strerror
+        if isinstance(error, FileExistsError):
+            reason = "there is a file of this name; -o wants a folder"
+        raise StreamsepError(f"{folder}: cannot be written into: {reason}") from None
+
+
+def _name(path: Path) -> Path | bytes:
+    """What soundfile takes: by itself it fails at names that are not UTF-8, which only POSIX has."""
+    return os.fsencode(path) if os.name == "posix" else path
+
+
+def _reason(path: Path) -> str | None:
+    """Why a file cannot be written any further: libsndfile says no more than "System error"."""
+    try:
+        with path.open("ab") as file:
+            file.write(PROBE)
+    except OSError as error:
+        return error.strerror
+    return None
 
 
 def _umask() -> int:

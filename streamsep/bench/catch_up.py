@@ -32,6 +32,11 @@ class Restless:
         return self.recent.hops > OLDEST
 
     @property
+    def hop(self) -> int:
+        """Of the newest sound."""
+        return self.recent.hops
+
+    @property
     def decision(self) -> int:
         """The other one."""
         return 1 - max(self._heard, 0)

@@ -11,7 +11,7 @@ from streamsep.errors import ConfigError
 FORMAT = 1  # of a report; another number when its keys change their meaning
 NEEDED = (
     "machine", "versions", "settings", "model", "seconds", "shares", "hop", "hops", "channels", "rates", "graph",
-    "batch", "memory", "file", "start", "banks", "notes",
+    "batch", "memory", "file", "start", "banks", "monitor", "catch_up", "notes",
 )  # fmt: skip
 COMPARED = (
     "p50_ms", "p99_ms", "p999_ms", "latency_ms", "python_s", "import_s", "open_s", "together_s", "rss_mb",

@@ -63,12 +63,10 @@ def bench(
     from streamsep.bench.tables import comparison
 
     old = None if compare is None else read_report(compare)
-    if folder is not None and folder.exists() and not folder.is_dir():
-        raise ConfigError(f"{folder}: there is a file of this name; -o wants a folder")
     if what is not None and what.suffix == ".json":
         report = read_report(what)
     else:
-        report = measured(what, config, domain, changes, seconds)
+        report = measured(what, config, domain, changes, seconds, folder)
     compared = None
     if old is not None:
         differ, found = differences(old, report), ratios(old, report)
@@ -91,19 +89,26 @@ def bench(
 
 
 def measured(
-    what: Path | None, config: str, domain: str | None, changes: list[str] | None, seconds: float
+    what: Path | None,
+    config: str,
+    domain: str | None,
+    changes: list[str] | None,
+    seconds: float,
+    folder: Path | None,
 ) -> dict[str, Any]:
-    """A new report. Raises ConfigError or ModelError."""
+    """A new report. folder: where it is to be written. Raises ConfigError or ModelError, and StreamsepError when it
+    could not be written there."""
     import streamsep
+    from streamsep.audio import files
     from streamsep.bench.run import measure
     from streamsep.models.bank import precisions_in
 
     with a_bank(what) as bank:
-        given = [] if bank is None else [f"models.bank={json.dumps(str(bank))}"]  # it is read as YAML
-        settings = chosen(config, domain, [*given, *(changes or [])])
+        given = {} if bank is None else {"models": {"bank": str(bank)}}
+        settings = chosen(config, domain, changes, given)
         found = precisions_in(settings.models.bank, settings.models.method)
         if bank is not None and found and settings.models.precision not in found:
-            settings = chosen(config, domain, [*given, *(changes or []), f"models.precision={found[0]}"])
+            settings = chosen(config, domain, [*(changes or []), f"models.precision={found[0]}"], given)
         first = settings.models.precision
         make = Making(settings)
         domains = make.bank(first).domains
@@ -112,6 +117,8 @@ def measured(
             heard = "noise" if "noise" in domains else domains[0]
         if heard not in domains:
             raise ConfigError(f"domain: unknown domain {heard!r}; this bank has {sorted(domains)}")
+        if folder is not None:
+            files.prepare(folder)
         remarks.print("Measuring; this takes some time, and the machine should do nothing else.")
         both = (first, *(each for each in found if each != first))
         report = measure(make, heard, both, seconds, lambda part: remarks.print(f"  {part}", style="dim"))
@@ -197,14 +204,20 @@ class Making:
 
 
 def write(folder: Path, report: dict[str, Any]) -> None:
-    """The report for programs, for people, and for a README."""
+    """The report for programs, for people, and for a README. Raises StreamsepError; then all three are what they
+    were."""
+    from streamsep.audio import files
     from streamsep.bench.markdown import markdown
     from streamsep.bench.page import page
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / REPORT).write_text(json.dumps(report, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    (folder / PAGE).write_text(page(report), encoding="utf-8")
-    (folder / MARKDOWN).write_text(markdown(report), encoding="utf-8")
+    files.prepare(folder)
+    files.write_texts(
+        {
+            folder / REPORT: json.dumps(report, indent=1, allow_nan=False) + "\n",
+            folder / PAGE: page(report),
+            folder / MARKDOWN: markdown(report),
+        }
+    )
 
 
 def show(report: dict[str, Any]) -> None:

@@ -10,8 +10,8 @@ from rich.table import Table
 
 from streamsep.realtime.ledger import Ledger
 
-results = Console(highlight=False, markup=False)
-remarks = Console(stderr=True, highlight=False, markup=False)
+results = Console(highlight=False, markup=False, emoji=False)  # names may have colons in them
+remarks = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:

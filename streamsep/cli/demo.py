@@ -26,9 +26,11 @@ def demo(
     Example: [bold]streamsep demo -o demo-out[/]
     """
     from streamsep.assembly import load
+    from streamsep.audio import files
     from streamsep.config import load_settings
     from streamsep.demo import run
 
+    files.prepare(folder)
     scene = run.bundled_scene()
     with load(domain=scene.segments[0].domain, rate=scene.rate) as engine:
         done = run.perform(engine, scene)

@@ -24,6 +24,7 @@ from streamsep.cli.options import (
     Sink,
     Source,
     chosen,
+    nothing_to_hear,
     samples_a_block,
 )
 from streamsep.priority import give_way
@@ -104,11 +105,13 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
     opened, ledger = session.opened, session.ledger
     blocks = f", blocks of {opened['block']} samples" if opened["block"] else ""
     remarks.print(ledger_table(ledger))
+    settings = session.plan.settings
+    if settings.domain != "auto" and (remark := nothing_to_hear(settings, opened["sources"][settings.domain])):
+        screen.tell(remark)
     remarks.print(  # last, for whoever reads it takes all to be said that there is to say at the start
-        f"{opened['input']} → {session.plan.settings.domain} → {opened['output']}, {opened['rate']} Hz, "
+        f"{opened['input']} → {settings.domain} → {opened['output']}, {opened['rate']} Hz, "
         f"channels: {opened['channels']}{blocks}. Use headphones: loudspeakers would howl. Ctrl-C ends."
     )
-    settings = session.plan.settings
     desk = Desk(opened["domains"], opened["sources"], settings.gains_db, settings.live.most_gain_db)
     end_s = None if seconds is None else time.monotonic() + seconds
     with keyboard() as keys, screen.drawn(Meter(desk), keys is not None):

@@ -1,5 +1,7 @@
 """The command line, assembled. Each command is a module of its own, and imports what is heavy when it runs."""
 
+import io
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -73,4 +75,6 @@ for command in (
 
 def main() -> None:
     """What the installed `streamsep` runs."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal has no letters for ends nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     app()

@@ -2,18 +2,28 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
 from rich.table import Table
 
 from streamsep.cli.console import ledger_table, print_json, results
 from streamsep.cli.options import AsJson, Changes, Config, chosen
+from streamsep.realtime.resample import HIGHEST_HZ, LOWEST_HZ
 
 
-def models(config: Config = "default", changes: Changes = None, as_json: AsJson = False) -> None:
+def models(
+    rate: Annotated[
+        int | None,
+        typer.Option(metavar="HZ", min=LOWEST_HZ, max=HIGHEST_HZ, help="Of the sound; by default the models' own."),
+    ] = None,
+    config: Config = "default",
+    changes: Changes = None,
+    as_json: AsJson = False,
+) -> None:
     """List the domains there are models for: sources, size, licence, checksum, and the latency term by term.
 
-    Example: [bold]streamsep models --set models.precision=fp32[/]
+    Example: [bold]streamsep models --rate 48000 --set models.precision=fp32[/]
     """
     from streamsep.assembly import build
     from streamsep.models.bank import open_bank
@@ -21,7 +31,7 @@ def models(config: Config = "default", changes: Changes = None, as_json: AsJson 
     settings = chosen(config, None, changes)
     bank = open_bank(**settings.models.model_dump())
     some = settings.model_copy(update={"domain": bank.domains[0]})  # any: a bank has one latency
-    with build(some, bank.front_end.sample_rate, channels=1)[0] as engine:
+    with build(some, rate or bank.front_end.sample_rate, channels=1)[0] as engine:
         ledger = engine.latency
     entries: list[dict[str, Any]] = []
     for domain, model in bank.models.items():
@@ -60,8 +70,9 @@ def models(config: Config = "default", changes: Changes = None, as_json: AsJson 
 def compared(path: Path, digest: str) -> str:
     """A file's checksum against SHA256SUMS beside it: "ok", "WRONG" or "not listed"."""
     sums = path.parent / "SHA256SUMS"
-    lines = sums.read_text(encoding="utf-8").splitlines() if sums.is_file() else []
-    listed = {name.lstrip("*"): known for known, name in (line.split(maxsplit=1) for line in lines if line.strip())}
+    text = sums.read_text(encoding="utf-8", errors="replace") if sums.is_file() else ""
+    lines = (line.split(maxsplit=1) for line in text.splitlines())
+    listed = {name.lstrip("*"): known for known, name in (words for words in lines if len(words) == 2)}
     if path.name not in listed:
         return "not listed"
     return "ok" if listed[path.name].lower() == digest else "WRONG"

@@ -1,11 +1,18 @@
 """The options that several commands share, and the settings they add up to."""
 
-from typing import Annotated
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamsep.config import Settings, load_settings, parse_overrides
+from streamsep.config import Settings, load_settings, merge, parse_overrides
+from streamsep.errors import AudioError, ConfigError
+from streamsep.realtime.masking import SILENT_DB, gain_db_of
 from streamsep.realtime.resample import HIGHEST_HZ, LOWEST_HZ
+
+if TYPE_CHECKING:
+    from streamsep.arrays import Block as Sound
 
 Config = Annotated[str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a YAML file.")]
 Domain = Annotated[
@@ -56,6 +63,60 @@ def samples_a_block(asked: int | None, settings: Settings) -> int | None:
     return None if asked is None and settings.live.smallest_block else asked or 0
 
 
-def chosen(config: str, domain: str | None, changes: list[str] | None) -> Settings:
-    """The settings of a command line: the configuration, then `--set`, then `--domain`. Raises ConfigError."""
-    return load_settings(config, parse_overrides(changes or []) | ({} if domain is None else {"domain": domain}))
+def chosen(
+    config: str, domain: str | None, changes: list[str] | None, given: Mapping[str, Any] | None = None
+) -> Settings:
+    """The settings of a command line: the configuration, what else is given, then `--set`, then `--domain`. Raises
+    ConfigError."""
+    overrides = merge(given or {}, parse_overrides(changes or []))
+    return load_settings(config, overrides | ({} if domain is None else {"domain": domain}))
+
+
+def leave_alone(changes: list[str] | None, decided: Mapping[str, str]) -> None:
+    """Raises ConfigError where `--set` names a key that something else decides. decided: the reason, by key."""
+    said = parse_overrides(changes or [])
+    for key, reason in decided.items():
+        section, _, name = key.rpartition(".")
+        there = said.get(section, {}) if section else said
+        if isinstance(there, Mapping) and name in there:
+            raise ConfigError(f"--set {key}: {reason}")
+
+
+def read_sound(path: Path) -> "tuple[Sound, int]":
+    """The sound file of a command line, as `audio.files.read` reads it, and its rate in Hz, which the engine takes.
+
+    Raises AudioError."""
+    from streamsep.audio import files
+
+    samples, rate = files.read(path)
+    if not LOWEST_HZ <= rate <= HIGHEST_HZ:
+        raise AudioError(f"{path}: expected a rate of {LOWEST_HZ} to {HIGHEST_HZ} Hz, got {rate}; resample it first")
+    return samples, rate
+
+
+def writable(file: Path | None) -> None:
+    """Nothing is measured before there is a place for the report of `--json FILE`. Raises StreamsepError."""
+    from streamsep.audio import files
+
+    if file is None:
+        return
+    try:
+        if not file.resolve().parent.is_dir():
+            raise ConfigError(f"--json: {file.parent} is not a folder")
+        if file.is_dir():
+            raise ConfigError(f"--json: {file} is a folder; name a file")
+        if file.is_file() or not file.exists():
+            files.prepare(file.resolve().parent)
+    except OSError as error:
+        raise ConfigError(f"--json: {file}: cannot be written: {error.strerror}") from None
+
+
+def nothing_to_hear(settings: Settings, names: Sequence[str]) -> str | None:
+    """A remark for who has named a domain whose sources are all as loud; names: of its slots."""
+    gains_db = {gain_db_of(name, settings.gains_db) for name in names}
+    if len(gains_db) > 1 or max(gains_db) <= SILENT_DB:
+        return None
+    return (
+        f"all gains of {settings.domain} are {gains_db.pop():g} dB: what is heard is the input; "
+        f"try --set gains_db.{names[-1]}=-30"
+    )

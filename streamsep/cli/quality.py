@@ -17,7 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from streamsep.cli.console import remarks, results
-from streamsep.cli.options import Changes
+from streamsep.cli.options import Changes, leave_alone, writable
 from streamsep.config import load_settings, merge, parse_overrides
 from streamsep.errors import ConfigError
 
@@ -35,6 +35,12 @@ HEADINGS = {
     "si_sdr_db": "SI-SDR", "si_sdri_db": "SI-SDRi", "sdr_db": "SDR", "sdri_db": "SDRi",
     "stoi": "STOI", "estoi": "ESTOI", "pesq": "PESQ",
 }  # fmt: skip
+DECIDED = {
+    "domain": "--domains decides it",
+    "models.precision": "--precision decides it",
+    "models.method": "--systems decides it: masks, clusters",
+    "models.sources": "--sources decides it",
+}
 ABSOLUTE = ("si_sdr_db", "sdr_db")  # these vary with how the lists were mixed: shown without an interval
 
 
@@ -85,11 +91,13 @@ def quality(
 
     Example: [bold]streamsep quality data --domains noise --systems all --figures all --limit 20[/]
     """
+    from streamsep.audio import files
     from streamsep.evaluation.lists import joined, mixtures
     from streamsep.evaluation.metrics import require
     from streamsep.evaluation.quality import FIGURES, measure, summarise
     from streamsep.models.bank import open_bank
 
+    leave_alone(changes, DECIDED)
     settings = parse_overrides(changes or [])
     bank = load_settings(overrides=settings).models.bank
     models = open_bank(bank, precision=precision).models
@@ -102,8 +110,7 @@ def quality(
     names = _chosen("--systems", systems, known)
     by = _chosen("--figures", figures, FIGURES)
     require(by)
-    if file is not None and not file.resolve().parent.is_dir():
-        raise ConfigError(f"--json: {file.parent} is not a folder")
+    writable(file)
     compared = {
         domain: {name: _system(name, models[domain], precision, sources, settings) for name in names}
         for domain in chosen
@@ -130,12 +137,10 @@ def quality(
         late = [f", {score.latency_ms:.2f} ms late" for score in scores[0].values() if score.latency_ms is not None]
         title = f"{called}: {len(listed)} mixtures of {split}, {precision}{''.join(late[:1])}"
         show(summaries, title, len(listed))
-    results.print("SI-SDR and SDR are in dB; ± is half of the 95 % interval, by clip.")
+    results.print("SI-SDR and SDR are in dB; ± is half of the 95 % interval, by talker, song or kind of sound.")
     if file is not None:
         plain = {key: _finite(asdict(interval)) for key, interval in found.items()}
-        part = file.with_name(f".{file.name}.part")
-        part.write_text(json.dumps(plain, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(file)
+        files.write_texts({file: json.dumps(plain, indent=1, allow_nan=False) + "\n"})
 
 
 def show(summaries: "dict[str, dict[str, Interval]]", title: str, mixtures: int) -> None:
@@ -161,7 +166,7 @@ def show(summaries: "dict[str, dict[str, Interval]]", title: str, mixtures: int)
             ]
         table.add_section()
     results.print(f"{title}\n", style="bold")
-    Console(file=results.file, width=max(results.width, WIDTH)).print(table)
+    Console(file=results.file, width=max(results.width, WIDTH), emoji=False).print(table)
     if left_out:
         results.print(f"\nNothing to measure: {', '.join(left_out)}.")
     results.print()

@@ -15,7 +15,7 @@ from rich.progress import track
 from rich.table import Table
 
 from streamsep.cli.console import remarks, results
-from streamsep.cli.options import Changes, Config, chosen
+from streamsep.cli.options import Changes, Config, chosen, leave_alone, writable
 from streamsep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ def scenes(
     """
     from itertools import islice
 
+    from streamsep.audio import files
     from streamsep.evaluation import made_scenes
     from streamsep.evaluation import scenes as listed_scenes
     from streamsep.evaluation.scene_figures import draw_delays, draw_worth
@@ -66,10 +67,13 @@ def scenes(
 
     if which not in SETS:
         raise ConfigError(f"--scenes: expected one of {list(SETS)}, got {which!r}")
-    if file is not None and not file.resolve().parent.is_dir():
-        raise ConfigError(f"--json: {file.parent} is not a folder")
+    leave_alone(changes, {"domain": "the monitor chooses it, and every fixed one is measured beside; leave it out"})
+    writable(file)
     settings = chosen(config, "auto", changes)
     bank = open_bank(**settings.models.model_dump())
+    for folder in (kept, pictures):
+        if folder is not None:
+            files.prepare(folder)
     plain = settings.model_dump()
     source = listed_scenes.listed if which == "listed" else made_scenes.made
     keep = None if kept is None else Kept(kept, made_with(bank, plain))
@@ -80,13 +84,12 @@ def scenes(
     summary = summarise(scores)
     show(summary, f"{len(scores)} {which} scenes of {split}")
     if pictures is not None:
-        pictures.mkdir(parents=True, exist_ok=True)
-        draw_worth(pictures / f"{which}-worth.png", summary)
-        draw_delays(pictures / f"{which}-delays.png", scores)
+        with files.whole(pictures / f"{which}-worth.png") as picture:
+            draw_worth(picture, summary)
+        with files.whole(pictures / f"{which}-delays.png") as picture:
+            draw_delays(picture, scores)
     if file is not None:
-        part = file.with_name(f".{file.name}.part")
-        part.write_text(json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(file)
+        files.write_texts({file: json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"})
 
 
 def show(summary: "dict[str, Interval]", title: str) -> None:

@@ -8,12 +8,12 @@ import typer
 from rich.table import Table
 
 from streamsep.cli.console import print_json, results
-from streamsep.cli.options import AsJson, Changes, Config, chosen
+from streamsep.cli.options import AsJson, Changes, Config, chosen, leave_alone, read_sound
 
 
 def score(
     sound: Annotated[
-        Path, typer.Argument(metavar="FILE", help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; any rate and channels.")
+        Path, typer.Argument(metavar="FILE", help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; 8 to 192 kHz.")
     ],
     config: Config = "default",
     changes: Changes = None,
@@ -26,10 +26,10 @@ def score(
 
     Example: [bold]streamsep score evening.wav --json[/]
     """
-    from streamsep.audio import files
     from streamsep.recording import score as score_samples
 
-    samples, rate = files.read(sound)
+    leave_alone(changes, {"domain": "every domain's model is asked; leave it out"})
+    samples, rate = read_sound(sound)
     found = score_samples(samples, rate, chosen(config, None, changes).model_dump())
     if as_json:
         print_json({"input": str(sound), **asdict(found)})
@@ -41,10 +41,12 @@ def score(
     for domain, confidence in found.confidence.items():
         estimate_db = found.estimate_db[domain]
         table.add_row(
-            f"{domain} ←" if domain == found.best else domain,
+            f"{domain} <" if domain == found.best else domain,
             "" if confidence is None else f"{confidence:.3f}",
             "" if estimate_db is None else f"{estimate_db:+.1f}",
         )
     results.print(table)
+    if found.best is not None:
+        results.print("< promises most; confidences of different models do not compare")
     looks = len(found.decisions)
     results.print(f"{found.looks} of {looks} looks had something to judge" if looks else "too short for a look")

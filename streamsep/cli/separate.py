@@ -2,7 +2,6 @@
 
 import json
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +14,9 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from streamsep.cli.console import print_json, remarks, results
-from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
-from streamsep.errors import AudioError, ConfigError
+from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, nothing_to_hear, read_sound
+from streamsep.cli.written import DECISIONS, SUMMARY, TIMELINE, check_folder, written_at_once
+from streamsep.errors import ConfigError
 from streamsep.realtime.masking import gain_db_of
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from streamsep.config import Settings
     from streamsep.recording import Separation
 
-SUMMARY, DECISIONS, TIMELINE = "summary.json", "decisions.jsonl", "timeline.png"
+PIECE = 1 << 20  # samples at a time: of hours of sound there is little room for anything beside it
 
 
 def separate(
@@ -32,7 +32,7 @@ def separate(
         Path,
         typer.Argument(
             metavar="IN",
-            help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; any rate and channels. Or a folder of `live --record`.",
+            help="A sound file: WAV, FLAC, Ogg, MP3, AIFF; 8 to 192 kHz. Or a folder of `live --record`.",
         ),
     ],
     folder: Annotated[
@@ -59,31 +59,30 @@ def separate(
     from streamsep.record.folder import is_recording
 
     folder = folder or Path(f"{sound.stem}-separated")
-    if folder.exists() and not folder.is_dir():
-        raise AudioError(f"{folder}: there is a file of this name; -o wants a folder")
+    check_folder(folder)
     if is_recording(sound):
         if config != "default" or domain or changes:
             raise ConfigError(
                 f"{sound}: a recorded session has settings of its own; for others separate its input.wav"
             )
-        if folder.exists() and folder.samefile(sound):
-            raise AudioError(f"{folder}: the recorded session is there; choose another folder with -o")
         with watched(sound.name) as watch:
             done = again(sound, watch)
     else:
         settings = chosen(config, domain, changes)
         with watched(sound.name) as watch:
             done = afresh(sound, settings, watch)
+        if settings.domain != "auto" and (remark := nothing_to_hear(settings, list(done.result.sources))):
+            remarks.print(remark, soft_wrap=True)
     samples, rate, result = done.samples, done.rate, done.result
     summary = summarise(sound, done, watch.took_s)
     with written_at_once(folder, sound) as aside:
         for name, what in {"listen": result.listen, **result.sources}.items():
             files.write(aside / f"{name}.wav", what, rate)
         if result.domain == "auto":
-            write_decisions(aside, samples, rate, result)
+            write_decisions(aside, sound.name, samples, rate, result)
         outputs = [*(f"{name}.wav" for name in ("listen", *result.sources)), DECISIONS, TIMELINE]
         summary["files"] = [*(name for name in outputs if (aside / name).exists()), SUMMARY]
-        (aside / SUMMARY).write_text(json.dumps(summary, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        files.write_texts({aside / SUMMARY: json.dumps(summary, indent=2, allow_nan=False) + "\n"})
     if as_json:
         print_json(summary)
     else:
@@ -134,10 +133,9 @@ def watched(name: str) -> Iterator[Watch]:
 
 def afresh(sound: Path, settings: "Settings", watch: Watch) -> Done:
     """A sound file, separated."""
-    from streamsep.audio import files
     from streamsep.recording import separate as separate_samples
 
-    samples, rate = files.read(sound)
+    samples, rate = read_sound(sound)
     return Done(samples, rate, settings, separate_samples(samples, rate, settings.model_dump(), progress=watch))
 
 
@@ -204,21 +202,25 @@ def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
     }
 
 
-def write_decisions(folder: Path, samples: "Block", rate: int, result: "Separation") -> None:
-    """The monitor's looks, a line each, and a picture of them where matplotlib is installed."""
+def write_decisions(folder: Path, name: str, samples: "Block", rate: int, result: "Separation") -> None:
+    """The monitor's looks, a line each, and a picture of them with the sound's name, where there is matplotlib."""
+    from streamsep.audio import files
     from streamsep.evaluation.timeline import draw_timeline
 
     lines = [json.dumps(asdict(look), allow_nan=False) + "\n" for look in result.decisions]
-    (folder / DECISIONS).write_text("".join(lines), encoding="utf-8")
+    files.write_texts({folder / DECISIONS: "".join(lines)})
     try:
-        draw_timeline(
-            folder / TIMELINE,
-            samples.mean(axis=1),
-            rate,
-            [look.time_s for look in result.decisions],
-            [look.score for look in result.decisions],
-            [(span.start_s, span.domain) for span in result.spans],
-        )
+        with files.whole(folder / TIMELINE) as picture:
+            draw_timeline(
+                picture,
+                name,
+                samples.mean(axis=1),
+                rate,
+                [look.time_s for look in result.decisions],
+                [look.score for look in result.decisions],
+                [look.smoothed for look in result.decisions],
+                [(span.start_s, span.domain) for span in result.spans],
+            )
     except ModuleNotFoundError:
         remarks.print(f"{TIMELINE} was left out: it needs matplotlib, pip install 'streamsep[figures]'")
 
@@ -227,30 +229,9 @@ def level_db(samples: "Block") -> float | None:
     """Root mean square level in dBFS; None for silence, whose level is no number."""
     import numpy as np
 
-    power = float(np.mean(np.square(samples, dtype=np.float64)))
+    pieces = (samples[at : at + PIECE] for at in range(0, len(samples), PIECE))
+    power = sum(float(np.square(piece, dtype=np.float64).sum()) for piece in pieces) / samples.size
     return round(10 * math.log10(power), 2) if power > 0 else None
-
-
-@contextmanager
-def written_at_once(folder: Path, sound: Path) -> Iterator[Path]:
-    """A hidden folder to write everything into; then it is moved out file by file, so that no file is ever half
-    written.
-
-    Raises AudioError when the folder cannot be made or one of the files would replace the input."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # inside the folder, because only that is sure to be on the same file system
-        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as aside:
-            yield Path(aside)
-            written = sorted(Path(aside).iterdir(), key=lambda path: path.name == SUMMARY)
-            if any((folder / path.name).exists() and (folder / path.name).samefile(sound) for path in written):
-                raise AudioError(f"{sound}: would be overwritten by an output; choose another folder with -o")
-            for path in written:
-                path.replace(folder / path.name)
-            for name in {DECISIONS, TIMELINE} - {path.name for path in written}:
-                (folder / name).unlink(missing_ok=True)  # of another run: they would be wrong
-    except OSError as error:
-        raise AudioError(f"{folder}: cannot be written into: {error.strerror or error}") from None
 
 
 def show(folder: Path, summary: dict[str, Any]) -> None:

@@ -11,7 +11,6 @@ import yaml
 
 from streamsep.arrays import Block
 from streamsep.audio import files
-from streamsep.errors import AudioError
 from streamsep.evaluation.figures import Row, Stretch, draw_scene
 from streamsep.evaluation.metrics import si_sdr_db
 from streamsep.realtime.engine import Engine
@@ -113,11 +112,8 @@ def measure(scene: Scene, estimates: Block) -> tuple[Figure, ...]:
 def write(folder: Path, scene: Scene, done: Performance) -> list[Path]:
     """Write the mixture, what is heard, and every source as long as its segment; float WAV, at the scene's rate.
 
-    Raises AudioError when the folder cannot be made or written into."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AudioError(f"{folder}: cannot be written into: {error.strerror}") from None
+    Raises StreamsepError when the folder cannot be made or written into."""
+    files.prepare(folder)
     sounds = {"mixture": scene.mixture, "listen": done.listen}
     for segment in scene.segments:
         for name, estimate in zip(segment.sources, done.sources, strict=True):
@@ -129,7 +125,9 @@ def write(folder: Path, scene: Scene, done: Performance) -> list[Path]:
 
 
 def draw(path: Path, scene: Scene, done: Performance, gains_db: Mapping[str, float]) -> None:
-    """The picture of it all; gains_db: what the listener hears of each source. Needs matplotlib."""
+    """The picture of it all; gains_db: what the listener hears of each source. Needs matplotlib.
+
+    Raises StreamsepError when it cannot be written."""
     mixed = [f"{segment.sources[0]} and {segment.sources[1]}, mixed" for segment in scene.segments]
     heard = [
         "heard: " + ", ".join(f"{name} at {signed(gains_db[name], 'g')} dB" for name in segment.sources)
@@ -145,7 +143,8 @@ def draw(path: Path, scene: Scene, done: Performance, gains_db: Mapping[str, flo
         for segment in scene.segments
     ]
     title = f"streamsep: separated while it happens, {done.latency.ms:g} ms behind the sound"
-    draw_scene(path, rows, stretches, scene.rate, title)
+    with files.whole(path) as picture:
+        draw_scene(picture, rows, stretches, scene.rate, title)
 
 
 def caption(figure: Figure) -> str:

@@ -60,8 +60,7 @@ def draw_scene(path: Path, rows: Sequence[Row], stretches: Sequence[Stretch], ra
             interpolation="bilinear",
         )
         panel.set_ylabel(row.name, fontsize=13, fontweight="bold")
-        ticks = [hz for hz in TICKS_HZ if hz <= rate / 2]
-        panel.set_yticks(PITCHES * _mel(ticks) / _mel(rate / 2), [f"{hz / 1000:g} kHz" for hz in ticks], fontsize=9)
+        panel.set_yticks(*pitch_ticks(rate), fontsize=9)
         for stretch, caption in zip(stretches, row.captions, strict=True):
             panel.text(stretch.start_s, PITCHES * 1.03, caption, fontsize=12, ha="left", va="bottom")
             for edge_s in (stretch.start_s, stretch.stop_s):
@@ -95,6 +94,12 @@ def mel_picture(samples: Block, rate: int) -> NDArray[np.float64]:
     between = power[:, below] * (1 - share) + power[:, below + 1] * share
     picture: NDArray[np.float64] = 10 * np.log10(between.T + 1e-12)
     return picture
+
+
+def pitch_ticks(rate: int) -> tuple[NDArray[np.float64], list[str]]:
+    """Rows of a mel picture, and what they are called."""
+    ticks = [hz for hz in TICKS_HZ if hz <= rate / 2]
+    return PITCHES * _mel(ticks) / _mel(rate / 2), [f"{hz / 1000:g} kHz" for hz in ticks]
 
 
 def _mel(hz: float | Sequence[float]) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 DRAWS = 4000  # the ends of an interval then repeat to about a fiftieth of its width whatever the seed
+NOTHING = -1  # in place of the number of a cluster
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,16 @@ class Interval:
 def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> Interval:
     """The mean of the values and the 95 % bootstrap interval of it; values that are nan are left out.
 
-    clusters: for every value, what it was made of (the clip in each slot). A clip that is in many mixtures pulls
-    all of them the same way, and a mixture has two clips, so clips are drawn and not mixtures: in every draw each
-    clip gets a random weight (exponential, mean 1) and each mixture the product of its clips' weights (Owen &
-    Eckles 2012). A slot that groups the mixtures as an earlier one does (a voice that always comes with its own
-    accompaniment) adds nothing. The interval tends to be too wide rather than too narrow. Of a single cluster it
-    has no width: nothing is known of any other.
+    clusters: for every value, what it was made of (the talker, song or kind of sound in each slot). A talker who is
+    in many mixtures pulls all of them the same way, and a mixture has two, so talkers are drawn and not mixtures: in
+    every draw each gets a random weight (exponential, mean 1) and each mixture the product of its talkers' weights
+    (Owen & Eckles 2012). Clusters that are always together (a voice and its own accompaniment) are one, and what is
+    in both slots counts once.
+
+    The interval is as wide as it should be, or a little wider, when there are many clusters, and values alike for no
+    other reason. It is too narrow when clusters are smaller than what makes values alike (clips, where songs or
+    singers do), and when they are few (with 15 it holds the truth in about 90 of 100). Of a single cluster it has no
+    width: nothing is known of any other.
 
     >>> clustered_mean([1.0, 1.0, 1.0], [["a", "x"], ["a", "y"], ["b", "y"]])
     Interval(mean=1.0, low=1.0, high=1.0, n=3)
@@ -71,20 +76,26 @@ def drawn_weights(clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> NDAr
 def _drawn(clusters: tuple[tuple[Hashable, ...], ...], seed: int) -> NDArray[np.float64]:
     labels = _numbered(clusters)
     random = np.random.default_rng(seed)
-    weights: NDArray[np.float64] = random.exponential(size=(DRAWS, int(labels.max()) + 1))[:, labels].prod(axis=2)
+    drawn = random.exponential(size=(DRAWS, int(labels.max()) + 1))
+    drawn = np.concatenate([drawn, np.ones((DRAWS, 1))], axis=1)  # the last is that of NOTHING
+    weights: NDArray[np.float64] = drawn[:, labels].prod(axis=2)
     return weights
 
 
 def _numbered(clusters: Sequence[Sequence[Hashable]]) -> NDArray[np.intp]:
-    """(values, slots) -> whole numbers, equal where the clips are; of slots that group alike, the first."""
-    slots: dict[tuple[int, ...], Sequence[Hashable]] = {}
-    for slot in zip(*clusters, strict=True):
-        slots.setdefault(_pattern(slot), slot)
-    numbers: dict[Hashable, int] = {}
-    return np.array([[numbers.setdefault(clip, len(numbers)) for clip in slot] for slot in slots.values()], np.intp).T
+    """(values, most) -> whole numbers, each once in a row, equal for what is in the same rows; then NOTHING.
 
-
-def _pattern(labels: Sequence[Hashable]) -> tuple[int, ...]:
-    """The same for two sequences that are equal but for the names of their labels: (a, b, a) -> (0, 1, 0)."""
-    seen: dict[Hashable, int] = {}
-    return tuple(seen.setdefault(label, len(seen)) for label in labels)
+    >>> _numbered([["song-1", "voice-1"], ["song-1", "voice-1"], ["song-2", "song-2"]])
+    array([[0],
+           [0],
+           [1]])
+    """
+    rows: dict[Hashable, list[int]] = {}
+    for row, found in enumerate(clusters):
+        for cluster in dict.fromkeys(found):
+            rows.setdefault(cluster, []).append(row)
+    numbers: dict[tuple[int, ...], int] = {}
+    number_of = {cluster: numbers.setdefault(tuple(where), len(numbers)) for cluster, where in rows.items()}
+    each = [list(dict.fromkeys(number_of[cluster] for cluster in found)) for found in clusters]
+    most = max(map(len, each))
+    return np.array([found + [NOTHING] * (most - len(found)) for found in each], np.intp)

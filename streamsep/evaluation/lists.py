@@ -1,13 +1,13 @@
 """Fixed lists of mixtures: `mixtures.csv` beside the clips it names, a row a source.
 
-Columns: mixture, domain, split, slot, path (relative to the list), start and samples (in samples), gain. The mixture
-is the sum of its sources; a source shorter than the mixture is followed by silence.
+Columns: mixture, domain, split, slot (from 0), path (relative to the list), start and samples (in samples), gain. The
+mixture is the sum of its sources; a source shorter than the mixture is followed by silence. The rows of a mixture may
+stand anywhere in the list.
 """
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain, groupby
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from streamsep.audio import files
 from streamsep.errors import AudioError
+from streamsep.evaluation.tables import Row, by_name, finite_number, groups, rows_of, whole_number
 
 RATE = 16_000
 LENGTH = 5 * RATE  # samples of every mixture in the lists
@@ -29,12 +30,14 @@ class Mixture:
     domain: str
     clips: tuple[str, ...]  # path of the clip in each slot
     sources: NDArray[np.float32]  # (sources, samples); the mixture is their sum
+    groups: tuple[str, ...] = ()  # what each clip is a piece of (see `tables.groups`); none: the clips themselves
 
 
 def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
-    """The mixtures of one split and domain, in the list's order. Raises AudioError when there is no such list."""
-    for name, rows in _listed(folder, split, domain):
-        yield _read(folder, domain, name, rows)
+    """The mixtures of one split and domain, in the list's order. Raises AudioError when there is no such list, or
+    something in it makes no sense."""
+    for name, slots in _listed(folder, split, domain):
+        yield _read(folder, domain, name, slots)
 
 
 def count(folder: Path, split: str, domain: str) -> int:
@@ -42,46 +45,47 @@ def count(folder: Path, split: str, domain: str) -> int:
     return len(_listed(folder, split, domain))
 
 
-def mixture(folder: Path, split: str, domain: str, number: int) -> Mixture:
+def mixture(folder: Path, split: str, domain: str, place: int) -> Mixture:
     """One of them, by its place in the list. Raises AudioError when there is no such list, or not so many in it."""
     listed = _listed(folder, split, domain)
-    if not 0 <= number < len(listed):
-        raise AudioError(f"{folder}: {split} has {len(listed)} mixtures of {domain!r}, asked for number {number}")
-    return _read(folder, domain, *listed[number])
+    if not 0 <= place < len(listed):
+        raise AudioError(f"{folder}: {split} has {len(listed)} mixtures of {domain!r}, asked for number {place}")
+    return _read(folder, domain, *listed[place])
 
 
-def _listed(folder: Path, split: str, domain: str) -> list[tuple[str, list[dict[str, str]]]]:
+def _listed(folder: Path, split: str, domain: str) -> list[tuple[str, list[Row]]]:
     """By name of the mixture: its rows, a slot each."""
     table = folder / "mixtures.csv"
-    if not table.is_file():
-        raise AudioError(f"{folder}: expected a folder with a mixtures.csv and the clips it names, found none")
-    with open(table, newline="") as file:
-        reader = csv.DictReader(file)
-        if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
-            raise AudioError(f"{table}: expected the columns {', '.join(COLUMNS)}, found no {', '.join(missing)}")
-        rows = [row for row in reader if row["split"] == split and row["domain"] == domain]
-    if not rows:
-        raise AudioError(f"{table}: no mixture with split {split!r} and domain {domain!r}")
-    grouped = groupby(rows, key=lambda row: row["mixture"])
-    return [(name, sorted(group, key=lambda row: int(row["slot"]))) for name, group in grouped]
+    rows = rows_of(table, COLUMNS, split=split, domain=domain)
+    return [(name, in_slots(table, name, of)) for name, of in by_name(rows, "mixture").items()]
 
 
-def _read(folder: Path, domain: str, name: str, slots: list[dict[str, str]]) -> Mixture:
+def in_slots(table: Path, name: str, rows: Sequence[Row]) -> list[Row]:
+    """The rows of one mixture, ordered by slot. Raises AudioError unless they are two or more, a slot each."""
+    where = f"{table}: mixture {name}"
+    slots = [whole_number(where, row, "slot") for row in rows]
+    if len(rows) < 2 or sorted(slots) != list(range(len(rows))):
+        found = ", ".join(map(str, slots))
+        raise AudioError(f"{where}: expected a row for each slot, 0, 1 and so on, two or more, got slot {found}")
+    return sorted(rows, key=lambda row: int(row["slot"]))
+
+
+def _read(folder: Path, domain: str, name: str, slots: Sequence[Row]) -> Mixture:
     """The sounds of one mixture."""
+    where = f"{folder / 'mixtures.csv'}: mixture {name}"
     sources = np.zeros((len(slots), LENGTH), np.float32)
     for source, row in zip(sources, slots, strict=True):
-        try:
-            start, samples, gain = int(row["start"]), int(row["samples"]), float(row["gain"])
-        except ValueError:
-            found = ", ".join(f"{column} {row[column]!r}" for column in ("start", "samples", "gain"))
-            wanted = "start and samples as whole numbers and gain as a number"
-            raise AudioError(f"{folder / 'mixtures.csv'}: mixture {name}: expected {wanted}, got {found}") from None
+        start, samples = whole_number(where, row, "start"), whole_number(where, row, "samples", 1, LENGTH)
+        gain = np.float32(finite_number(where, row, "gain"))
         piece, rate = files.read(folder / row["path"], stop=start + samples)
         if rate != RATE:
             raise AudioError(f"{folder / row['path']}: expected {RATE} Hz, found {rate} Hz")
-        piece = piece[start:, 0] * np.float32(gain)
+        if start >= len(piece):
+            raise AudioError(f"{where}: start {start} is not within {row['path']}, which has {len(piece)} samples")
+        piece = piece[start:, 0] * gain
         source[: len(piece)] = piece
-    return Mixture(name, domain, tuple(row["path"] for row in slots), sources)
+    clips = tuple(row["path"] for row in slots)
+    return Mixture(name, domain, clips, sources, groups(folder, clips))
 
 
 def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
@@ -91,18 +95,21 @@ def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
     there, until there are enough; no two are of clips in one folder, which is one talker or one kind of sound. Raises
     AudioError when the list has not so many folders."""
     for number, mixture in enumerate(listed):
-        clips, found = list(mixture.clips), list(mixture.sources)
+        clips, of, found = list(mixture.clips), list(mixture.groups or mixture.clips), list(mixture.sources)
         folders = {PurePosixPath(clip).parent for clip in clips}
         following = (*listed[number + 1 :], *listed[:number])
-        for clip, source in chain.from_iterable(zip(one.clips, one.sources, strict=True) for one in following):
+        every = (zip(one.clips, one.groups or one.clips, one.sources, strict=True) for one in following)
+        for clip, group, source in chain.from_iterable(every):
             if len(clips) == sources:
                 break
             if (folder := PurePosixPath(clip).parent) not in folders:
                 folders.add(folder)
                 clips.append(clip)
+                of.append(group)
                 found.append(source)
         if len(clips) < sources:
             raise AudioError(
                 f"{mixture.name}: found clips of {len(clips)} folders only, {sources} sources need as many"
             )
-        yield Mixture(f"{mixture.name}-of-{sources}", mixture.domain, tuple(clips), np.stack(found))
+        name = f"{mixture.name}-of-{sources}"
+        yield Mixture(name, mixture.domain, tuple(clips), np.stack(found), tuple(of))

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamsep.errors import AudioError
-from streamsep.evaluation.lists import RATE
-from streamsep.evaluation.scenes import FADE, Scene, Segment, Sources, clip, faded, rows_of
+from streamsep.evaluation.lists import COLUMNS, RATE, in_slots
+from streamsep.evaluation.scenes import FADE, Scene, Segment, Sources, clip, faded
+from streamsep.evaluation.tables import Row, by_name, finite_number, rows_of, whole_number
 
 SEGMENT_S = 10
 BLEND_S = (1.0, 3.0)
@@ -28,8 +29,7 @@ SONGS = WALKS = 4  # how many of the unmixed scenes are of a song, and from one 
 WALK_S = 35
 LONELY = ("music", "environment")  # before and after a talker alone: a domain that is then wrong
 KINDS = ("return", "blend", "pause", "alone")
-
-Row = dict[str, str]
+KNOWN = ("path", "split", "group", "role", "seconds")  # of every clip, in manifest.csv
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,14 @@ class Clips:
         (the same talker, the same song) goes on, at the same gain."""
         group = self.groups[self.group_of[row["path"]]]
         paths, at, out = [row["path"]], 0, np.zeros(samples, np.float32)
-        piece = clip(self.folder / row["path"])[int(row["start"]) :]
+        where = f"{self.folder / 'mixtures.csv'}: mixture {row['mixture']}"
+        start, gain = whole_number(where, row, "start"), np.float32(finite_number(where, row, "gain"))
+        piece = clip(self.folder / row["path"])[start:]
+        if not len(piece):
+            raise AudioError(f"{where}: start {start} is not within {row['path']}")
         while at < samples:
             piece = piece[: samples - at]
-            out[at : at + len(piece)] = faded(piece * np.float32(row["gain"]))
+            out[at : at + len(piece)] = faded(piece * gain)
             at += len(piece)
             if at < samples:
                 paths.append(group[(group.index(paths[-1]) + 1) % len(group)])
@@ -95,20 +99,19 @@ def made(folder: Path, split: str, count: int = 100, seed: int = 0) -> Iterator[
 
 def read_clips(folder: Path, split: str) -> Clips:
     """The material of one split: mixtures of mixtures.csv, groups and long recordings of manifest.csv."""
-    pairs: dict[str, dict[str, list[Row]]] = {}
-    for row in rows_of(folder / "mixtures.csv", split):
-        pairs.setdefault(row["domain"], {}).setdefault(row["mixture"], []).append(row)
+    table, known = folder / "mixtures.csv", folder / "manifest.csv"
+    pairs = by_name(rows_of(table, COLUMNS, split=split), "domain")
     groups: dict[tuple[str, str], list[str]] = {}
     recordings = []
-    for row in sorted(rows_of(folder / "manifest.csv", split), key=lambda row: row["path"]):
+    for row in sorted(rows_of(known, KNOWN, split=split), key=lambda row: row["path"]):
         groups.setdefault((row["group"], row["role"]), []).append(row["path"])
-        if row["role"] == "noise" and float(row["seconds"]) >= LONG_S[0]:
+        if row["role"] == "noise" and finite_number(f"{known}: {row['path']}", row, "seconds") >= LONG_S[0]:
             recordings.append(row["path"])
     group_of = {path: key for key, paths in groups.items() for path in paths}
     ordered: dict[str, list[tuple[Row, Row]]] = {}
     for domain, found in pairs.items():
-        for name, mixture in found.items():
-            slots = sorted(mixture, key=lambda row: row["slot"])
+        for name, mixture in by_name(found, "mixture").items():
+            slots = in_slots(table, name, mixture)
             missing = [row["path"] for row in slots if row["path"] not in group_of]
             if len(slots) != 2 or missing:
                 raise AudioError(

@@ -46,7 +46,7 @@ class Score:
     """How good what a system made of one mixture is."""
 
     mixture: str
-    clips: tuple[str, ...]
+    groups: tuple[str, ...]  # what its clips are pieces of, where somebody says
     figures: dict[str, dict[str, float]]  # by name of the slot, then of the figure; nan: nothing to measure
     latency_ms: float | None
 
@@ -97,22 +97,23 @@ def score(systems: Mapping[str, System], figures: Sequence[str], mixture: Mixtur
                 found[name] |= {
                     grade: metric(estimate, source) for grade, metric in GRADES.items() if grade in figures
                 }
-        scores[system] = Score(mixture.name, mixture.clips, found, result.latency_ms)
+        scores[system] = Score(mixture.name, mixture.groups or mixture.clips, found, result.latency_ms)
     return scores
 
 
 def summarise(scores: Sequence[Score], prefix: str) -> dict[str, Interval]:
-    """The mean of every figure with its 95 % interval, clustered by clip, under the names of reports and cards.
+    """The mean of every figure with its 95 % interval, clustered by talker, song or kind of sound (by clip where
+    nobody says), under the names of reports and cards.
 
     "PREFIX.SLOT.si_sdri_db" is that of one slot, "PREFIX.si_sdri_db" that of the mean of all slots; a figure that
     some slot does not have (how well noise is understood) has no mean of all.
     """
-    clips = [score.clips for score in scores]
+    groups = [score.groups for score in scores]
     slots = scores[0].figures
     means = {}
     for figure in dict.fromkeys(figure for found in slots.values() for figure in found):
         values = {name: [score.figures[name][figure] for score in scores] for name in slots if figure in slots[name]}
         if len(values) == len(slots):
-            means[f"{prefix}.{figure}"] = clustered_mean(np.mean(list(values.values()), axis=0).tolist(), clips)
-        means |= {f"{prefix}.{name}.{figure}": clustered_mean(found, clips) for name, found in values.items()}
+            means[f"{prefix}.{figure}"] = clustered_mean(np.mean(list(values.values()), axis=0).tolist(), groups)
+        means |= {f"{prefix}.{name}.{figure}": clustered_mean(found, groups) for name, found in values.items()}
     return means

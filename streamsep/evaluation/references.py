@@ -18,7 +18,7 @@ from streamsep.errors import ModelError
 from streamsep.evaluation.clustering import global_masks, loud, oracle_masks
 from streamsep.evaluation.lists import RATE, Mixture
 from streamsep.evaluation.quality import Estimates, System
-from streamsep.models.bank import BankModel
+from streamsep.models.bank import BankModel, look_back_beside
 from streamsep.models.loader import Batch
 from streamsep.realtime.stft import FrontEnd, analysis_taper, synthesis_taper
 
@@ -103,7 +103,7 @@ def reference(name: str, model: BankModel) -> System:
         return partial(untouched, roles)
     if name not in CLUSTERINGS:
         return partial(masked, front, roles, name)
-    graph = model.path.with_name(model.path.name.replace("-step-", "-look-back-"))
+    graph = look_back_beside(model.path)
     look_back(graph)
     return partial(clustered, front, roles, name, graph)
 

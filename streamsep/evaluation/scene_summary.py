@@ -1,6 +1,8 @@
 """What the scores of many scenes say together, with 95 % intervals: scenes are drawn, not segments.
 
-In every draw of the bootstrap each scene gets a random weight (exponential, mean 1), as in `intervals`.
+In every draw of the bootstrap each scene gets a random weight (exponential, mean 1), as in `intervals`. That scenes
+share talkers and songs does not count, for each is made of so many that to draw those would say nothing any more: the
+intervals are rather too narrow.
 """
 
 import math

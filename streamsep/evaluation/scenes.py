@@ -3,13 +3,12 @@ clips it names, a row a piece.
 
 Columns: scene, split, segment (from 0), domain, slot, path (relative to the list), start and samples (of the piece in
 its clip), at (where it begins in the scene), gain. A slot is the sum of its pieces; every piece is faded in and out.
+The rows of a scene may stand anywhere in the list.
 """
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +17,9 @@ from numpy.typing import NDArray
 from streamsep.audio import files
 from streamsep.errors import AudioError
 from streamsep.evaluation.lists import RATE
+from streamsep.evaluation.tables import Row, by_name, finite_number, rows_of, whole_number
 
+COLUMNS = ("scene", "split", "segment", "domain", "slot", "path", "start", "samples", "at", "gain")
 SEGMENT = 15 * RATE  # samples of every segment in the lists
 FADE = 320  # samples of linear fade at either end of a piece
 
@@ -59,34 +60,38 @@ def listed(folder: Path, split: str) -> Iterator[Scene]:
     Raises AudioError, which names the file and what is wrong, when there is no such list or it does not make sense.
     """
     table = folder / "scenes.csv"
-    for name, group in groupby(rows_of(table, split), key=lambda row: row["scene"]):
-        pieces = list(group)
-        domains = {int(row["segment"]): row["domain"] for row in pieces}
-        if sorted(domains) != list(range(len(domains))):
-            raise AudioError(f"{table}: {name}: segments must be 0, 1, 2 and so on, got {sorted(domains)}")
+    for name, pieces in by_name(rows_of(table, COLUMNS, split=split), "scene").items():
+        where = f"{table}: {name}"
+        domains = _domains(where, pieces)
         sources = np.zeros((2, SEGMENT * len(domains)), np.float32)
         for row in pieces:
-            samples = clip(folder / row["path"])[int(row["start"]) : int(row["start"]) + int(row["samples"])]
-            slot, at = int(row["slot"]), int(row["at"])
-            if slot not in (0, 1) or len(samples) < 2 * FADE or not 0 <= at <= sources.shape[1] - len(samples):
+            start, length = whole_number(where, row, "start"), whole_number(where, row, "samples")
+            slot, at = whole_number(where, row, "slot"), whole_number(where, row, "at")
+            gain, whole = np.float32(finite_number(where, row, "gain")), clip(folder / row["path"])
+            if start >= len(whole):
+                raise AudioError(f"{where}: start {start} is not within {row['path']}, of {len(whole)} samples")
+            samples = whole[start : start + length]
+            if slot > 1 or len(samples) < 2 * FADE or at > sources.shape[1] - len(samples):
                 raise AudioError(
-                    f"{table}: {name}: slot must be 0 or 1 and a piece at least {2 * FADE} samples that lie within "
+                    f"{where}: slot must be 0 or 1 and a piece at least {2 * FADE} samples that lie within "
                     f"the scene's {sources.shape[1]}, got slot {slot} and {len(samples)} samples at {at}"
                 )
-            sources[slot, at : at + len(samples)] += faded(samples * np.float32(row["gain"]))
-        segments = [Segment(SEGMENT * at, SEGMENT * (at + 1), frozenset({domains[at]})) for at in sorted(domains)]
+            sources[slot, at : at + len(samples)] += faded(samples * gain)
+        segments = [Segment(SEGMENT * at, SEGMENT * (at + 1), frozenset({of})) for at, of in enumerate(domains)]
         yield Scene(name, tuple(segments), sources, tuple(dict.fromkeys(row["path"] for row in pieces)))
 
 
-def rows_of(table: Path, split: str) -> list[dict[str, str]]:
-    """The rows of one split. Raises AudioError when there is no such file, or none in it."""
-    if not table.is_file():
-        raise AudioError(f"{table.parent}: expected a folder with a {table.name} and the clips it names, found none")
-    with open(table, newline="") as file:
-        found = [row for row in csv.DictReader(file) if row.get("split") == split]
-    if not found:
-        raise AudioError(f"{table}: nothing in it has the split {split!r}")
-    return found
+def _domains(where: str, pieces: Sequence[Row]) -> list[str]:
+    """Of every segment. Raises AudioError unless they are 0, 1, 2 and so on, and each is of one domain."""
+    domains: dict[int, str] = {}
+    for row in pieces:
+        segment = whole_number(where, row, "segment")
+        if domains.setdefault(segment, row["domain"]) != row["domain"]:
+            both = f"{domains[segment]!r} and {row['domain']!r}"
+            raise AudioError(f"{where}: expected one domain in segment {segment}, got domain {both}")
+    if sorted(domains) != list(range(len(domains))):
+        raise AudioError(f"{where}: segments must be 0, 1, 2 and so on, got {sorted(domains)}")
+    return [domains[at] for at in range(len(domains))]
 
 
 @lru_cache(maxsize=64)

@@ -1,5 +1,6 @@
 """A bank: every domain's separator, all with one front end: a switch is a fade between masks on one spectrum."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from streamsep.realtime.contract import Separator
 from streamsep.realtime.stft import FrontEnd
 
 GRAPHS: dict[Method, str] = {"masks": "step", "clusters": "look-back"}  # the graph that a method runs
+# What all graphs of one model say alike, but for the domain, which a bank may call otherwise.
+OF_A_MODEL = "version", "front_end", "look_ahead", "sources", "symmetric", "embedding_dims", "states"
 ZOO = Path(__file__).parent / "zoo"
 
 
@@ -42,13 +45,23 @@ class Bank:
         return {domain: model.separator for domain, model in self.models.items()}
 
 
+def look_back_beside(path: Path) -> Path:
+    """Where the look-back graph of a step graph's model is: named the same but for -look-back. Of a look-back graph,
+    that graph itself.
+
+    >>> look_back_beside(Path("foot-steps-step-int8.onnx")).name
+    'foot-steps-look-back-int8.onnx'
+    """
+    return path.with_name(re.sub(r"-step(-\w+)?\.onnx$", r"-look-back\1.onnx", path.name))
+
+
 def look_back_graphs(bank: Bank) -> dict[str, Path]:
     """The graphs that the monitor runs, by domain: those beside the step graphs, of the same precision.
 
     Raises ModelError when one is missing."""
     paths = {}
     for domain, model in bank.models.items():
-        path = model.path.with_name(model.path.name.replace("-step", "-look-back"))
+        path = look_back_beside(model.path)
         if not path.is_file():
             raise ModelError(f"{path}: no such file; to choose by itself the bank needs it beside {model.path.name}")
         paths[domain] = path
@@ -56,18 +69,18 @@ def look_back_graphs(bank: Bank) -> dict[str, Path]:
 
 
 def open_look_backs(bank: Bank) -> dict[str, Batch]:
-    """The same, opened. Raises ModelError also when one is no look-back graph, or could not hand its state over: when
-    its front end or its states are not those of the step graph beside it."""
+    """The same, opened. Raises ModelError also when one is no look-back graph, or not of the model whose step graph
+    is beside it: it could not hand its state over, or would judge another network than the one that is heard."""
     opened = {}
     for domain, path in look_back_graphs(bank).items():
-        graph, model = Batch(path), bank.models[domain].manifest
-        for field, wanted, found in (
-            ("graph", "look-back", graph.manifest.graph),
-            ("front end", model.front_end, graph.manifest.front_end),
-            ("states", model.states, graph.manifest.states),
-        ):
-            if wanted != found:
-                raise ModelError(f"{path}: {field}: expected {wanted} to go with {model.domain!r}, got {found}")
+        graph, model = Batch(path), bank.models[domain]
+        if graph.manifest.graph != "look-back":
+            raise ModelError(f"{path}: graph: expected look-back, got {graph.manifest.graph}")
+        if path != model.path:
+            for field in OF_A_MODEL:
+                wanted, found = getattr(model.manifest, field), getattr(graph.manifest, field)
+                if wanted != found:
+                    raise ModelError(f"{path}: {field}: expected {wanted} as in {model.path.name}, got {found}")
         opened[domain] = graph
     return opened
 

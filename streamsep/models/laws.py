@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamsep.models.bank import look_back_beside
 from streamsep.models.loader import Batch, open_model
 from streamsep.models.subject import (
     APART_DB,
@@ -310,12 +311,12 @@ def judge_all(subject: Subject | Sequences) -> list[Verdict]:
 
 def subject_of(path: Path) -> Subject | Sequences:
     """The model in a file: a look-back graph alone; or a step graph, with the look-back graph beside it that is named
-    the same but for -look-back- instead of -step-, if there is one. Raises ModelError for a file that is wrong."""
+    the same but for -look-back instead of -step, if there is one. Raises ModelError for a file that is wrong."""
     batch = Batch(path)
     front_end, exact = batch.manifest.front_end, batch.manifest.precision == "fp32"
     if batch.manifest.graph == "look-back":
         return Sequences(batch, front_end, exact)
-    beside = path.with_name(path.name.replace("-step-", "-look-back-"))
+    beside = look_back_beside(path)
     look_back = Batch(beside) if beside != path and beside.is_file() else None
     return Subject(lambda: open_model(path)[1], front_end, batch, look_back, exact)
 

@@ -3,9 +3,9 @@
 Pure functions. The maps are in the models' manifests, where `export.calibrate` puts them. A measure is called by its
 name in `by_name`, or DOMAIN.NAME where those of all models of a bank are meant.
 
-Where all models of a bank know how to recognise its domains (and no others), the measures of all of them together say
-how likely every domain is, and a model promises what it gains on mixtures of every domain, so weighed. Otherwise
-every model promises what its own measures say.
+Where all models of a bank know how to recognise its domains (and no others), all in the same way, the measures of all
+of them together say how likely every domain is, and a model promises what it gains on mixtures of every domain, so
+weighed. Otherwise every model promises what its own measures say.
 """
 
 from collections.abc import Mapping
@@ -26,10 +26,12 @@ def by_name(measures: Mapping[str, Measures | None]) -> Named:
 
 
 def recognises(calibrations: Maps) -> bool:
-    """Whether the models of this bank know how to recognise just its domains."""
+    """Whether the models of this bank know how to recognise just its domains, and do it alike. Models of two fits in
+    one folder do not: then it would be chance whose fit is taken."""
+    known = [each.recognition if each else None for each in calibrations.values()]
     return all(
-        each is not None and each.recognition is not None and each.recognition.weights.keys() == calibrations.keys()
-        for each in calibrations.values()
+        each is not None and each.weights.keys() == calibrations.keys() and _fit(each) == _fit(known[0])
+        for each in known
     )
 
 
@@ -104,6 +106,13 @@ def names_needed(calibrations: Maps) -> set[str]:
         features = [feature for maps in calibrations.values() if maps is not None for feature in maps.own.features]
         names = {name for feature in features for name in feature}
     return {name for name in ALL if name in names or ("confidence" in names and name in PAPERS)}
+
+
+def _fit(recognition: Recognition | None) -> tuple[object, ...] | None:
+    """What all models of one fit have alike: all of it but what each gains."""
+    if recognition is None:
+        return None
+    return recognition.measures, recognition.centre, recognition.scale, recognition.weights, recognition.bias
 
 
 def _recognition(calibrations: Maps, domain: str) -> Recognition:

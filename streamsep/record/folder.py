@@ -35,6 +35,7 @@ FORMAT = 1
 SESSION, INPUT, OUTPUT = "session.json", "input.wav", "output.wav"
 EVENTS, DECISIONS, STATES = "events.jsonl", "decisions.jsonl", "states.f32"
 FILES = SESSION, INPUT, OUTPUT, EVENTS, DECISIONS, STATES
+NEEDED = "settings", "rate", "channels", "domain", "slots", "models", "dropped"  # of session.json, to hear it again
 NAMES = {  # of what is in the journal
     GAIN: "gain", BYPASS: "bypass", HAND_OVER: "hand-over", RELIEF: "relief", RESET: "reset", RISE: "fade-in",
     FALL: "fade-out",
@@ -116,6 +117,8 @@ def entry_of(event: Mapping[str, Any], slots: Slots, states: NDArray[np.float32]
         if "state" not in event:
             return Entry(sample, kind, index)
         at, size = event["state"]
+        if at + size > len(states):
+            raise ValueError(f"its state is not in {STATES}, which has {len(states)} numbers")
         return Entry(sample, kind, index, event["behind"], state=states[at : at + size])
     return Entry(sample, kind, int(event.get("on", event.get("level", 0))))
 
@@ -154,8 +157,8 @@ def is_recording(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Recorded:
-    """The recording in this folder. Raises AudioError or ConfigError, which name the file, when it is none, or of
-    another time."""
+    """The recording in this folder. Raises AudioError or ConfigError, which name the file, when it is none, damaged,
+    or of another time."""
     path = folder / SESSION
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
@@ -164,6 +167,8 @@ def read(folder: Path) -> Recorded:
         raise AudioError(f"{path}: not what `streamsep live --record` writes: {error}") from None
     if not known:
         raise AudioError(f"{path}: format: expected {FORMAT}, got {said['format']!r}: of another streamsep")
+    if missing := [key for key in NEEDED if key not in said]:
+        raise AudioError(f"{path}: not what `streamsep live --record` writes: {missing} are missing")
     try:
         settings = load_settings(said["settings"])
     except ConfigError as error:
@@ -175,8 +180,16 @@ def read(folder: Path) -> Recorded:
             raise AudioError(f"{folder / name}: expected {said['channels']} channels at {said['rate']} Hz")
         sounds.append(samples)
     length = min(map(len, sounds))
-    states = np.fromfile(folder / STATES, "<f4")
-    entries = [entry_of(event, said["slots"], states) for event in lines_of(folder / EVENTS)]
+    try:
+        states = np.fromfile(folder / STATES, "<f4")
+    except OSError as error:
+        raise AudioError(f"{folder / STATES}: cannot be read: {error.strerror}") from None
+    entries = []
+    for number, event in enumerate(lines_of(folder / EVENTS), 1):
+        try:
+            entries.append(entry_of(event, said["slots"], states))
+        except (KeyError, TypeError, ValueError) as error:
+            raise AudioError(f"{folder / EVENTS}: line {number}: not an event of this session: {error!r}") from None
     return Recorded(
         folder,
         said,
@@ -189,8 +202,19 @@ def read(folder: Path) -> Recorded:
 
 
 def lines_of(path: Path) -> list[dict[str, Any]]:
-    """Every whole line of a file of JSON; none where there is no file."""
-    if not path.exists():
+    """Every whole line of a file of JSON; none where there is no file. Raises AudioError for another one."""
+    try:
+        *whole, _ = path.read_bytes().split(b"\n")
+    except FileNotFoundError:
         return []
-    *whole, _ = path.read_text(encoding="utf-8").split("\n")
-    return [json.loads(line) for line in whole]
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror}") from None
+    found = []
+    for number, line in enumerate(whole, 1):
+        try:
+            found.append(json.loads(line))
+        except ValueError as error:
+            raise AudioError(f"{path}: line {number}: not JSON: {error}") from None
+        if not isinstance(found[-1], dict):
+            raise AudioError(f"{path}: line {number}: expected an object, got {line.decode(errors='replace')}")
+    return found

@@ -147,10 +147,16 @@ class Scribe:
 
 def write_facts(path: Path, facts: Mapping[str, Any]) -> None:
     """A new session.json, with room for what the end of it will add: even where the disk is full then. Raises
-    OSError."""
+    OSError; then there is none."""
     text = json.dumps(facts, indent=2)
-    with path.open("x", encoding="ascii") as file:
-        file.write(text.ljust(-(-(len(text) + SPARE) // SPARE) * SPARE) + "\n")
+    try:
+        with path.open("x", encoding="ascii") as file:
+            file.write(text.ljust(-(-(len(text) + SPARE) // SPARE) * SPARE) + "\n")
+    except FileExistsError:
+        raise
+    except OSError:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def complete_facts(path: Path, facts: Mapping[str, Any]) -> None:

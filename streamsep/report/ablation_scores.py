@@ -37,9 +37,9 @@ class Mixtures:
         return np.array([models[0]["domain"] for models in self.rows])
 
     @property
-    def clips(self) -> list[list[str]]:
-        """Of every mixture."""
-        return [models[0]["clips"] for models in self.rows]
+    def groups(self) -> list[list[str]]:
+        """Of every mixture: what its clips are pieces of."""
+        return [models[0]["groups"] for models in self.rows]
 
     def grid(self, value: Value) -> Values:
         """(mixtures, models); nan where nothing could be said."""
@@ -79,18 +79,18 @@ def worth(test: Mixtures, looks: Sequence[Values], other: Figures) -> Worth:
     """Of picking by these scores, at each of these looks: the mean of all looks.
 
     other: what another way gains in every mixture. Where no model says anything, random is picked."""
-    gains_db, clips, domains = test.si_sdri_db, test.clips, test.domains
+    gains_db, groups, domains = test.si_sdri_db, test.groups, test.domains
     best, chance = gains_db.max(axis=1), gains_db.mean(axis=1)
     found = gained_db(test, looks)
     return Worth(
-        clustered_mean(found.tolist(), clips),
-        clustered_share((found - chance).tolist(), (best - chance).tolist(), clips),
+        clustered_mean(found.tolist(), groups),
+        clustered_share((found - chance).tolist(), (best - chance).tolist(), groups),
         {
             domain: share((found - chance)[domains == domain], (best - chance)[domains == domain])
             for domain in dict.fromkeys(domains.tolist())
         },
         float(np.mean([picks(scores) == gains_db.argmax(axis=1) for scores in looks])),
-        clustered_mean((found - other).tolist(), clips),
+        clustered_mean((found - other).tolist(), groups),
         {
             model: correlation(
                 np.concatenate([scores[domains == model, at] for scores in looks]),

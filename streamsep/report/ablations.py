@@ -18,7 +18,7 @@ from streamsep.monitor.placed import PlacedMeasures, measure_look_back
 from streamsep.monitor.texture import texture
 from streamsep.realtime.stft import FrontEnd
 from streamsep.report.ablations_section import ablations_section
-from streamsep.report.autoencoders import trained
+from streamsep.report.autoencoders import EVERY, trained
 from streamsep.report.features import of_the_estimates, of_the_mixture
 from streamsep.report.rendering import opened
 from streamsep.report.study import Job, Lists, Row, Section
@@ -68,7 +68,7 @@ class Ablations:
             (split, domain, number)
             for split, most in MOST.items()
             for domain in domains
-            for number in spread(lists.count(domain, split), most)
+            for number in (half_heard if split == "val" else spread)(lists.count(domain, split), most)
         ]
 
     def run(self, lists: Lists, job: Job) -> list[Row]:
@@ -125,6 +125,16 @@ def spread(count: int, most: int) -> Iterable[int]:
     ([0, 1, 2], [0, 2, 5, 7])
     """
     return (number * count // min(count, most) for number in range(min(count, most)))
+
+
+def half_heard(count: int, most: int) -> Iterable[int]:
+    """The same of a validation list, but so that the autoencoders have heard every second one (`autoencoders.EVERY`):
+    lines have to be fitted to others.
+
+    >>> list(half_heard(8, 4)), list(half_heard(3, 5))
+    ([0, 3, 4, 7], [0, 1, 2])
+    """
+    return (number - number % EVERY + place % EVERY for place, number in enumerate(spread(count, most)))
 
 
 def measured(

@@ -174,7 +174,8 @@ def text(
         "mean of both sources; won is its share of what the oracle gains over random. By lines: for every model a "
         "least-squares line from the measure to SI-SDRi, fitted on the validation mixtures of all domains, so that "
         "the scores of different models compare. r is Pearson's, of the measure and SI-SDRi on mixtures of the "
-        "model's own domain, mean of the models. Intervals are 95 %, by bootstrap over clips.",
+        "model's own domain, mean of the models. Intervals are 95 %, by bootstrap over talkers, songs and kinds of "
+        "sound.",
         f"Which measure wins: {winner(measures[RAW], RAW)}. {winner(measures[LINES], 'By lines')}.",
         f"Which share of bins and how many points: {winner(bins[LINES], LINES, next(iter(bins[LINES])))}. How long a "
         f"look back: {winner(while_heard[LINES], LINES, WHOLE_S)}; at the same moment, after 5 s, "

@@ -1,21 +1,19 @@
-"""What is known of the clips that mixtures are made of: a manifest.csv beside the lists, if there is one."""
+"""What is known of the clips that mixtures are made of, in the rows of studies."""
 
-import csv
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
-Clip = Mapping[str, str]  # a row of manifest.csv; of its columns `path` must be there
+from streamsep.evaluation.tables import groups
+
+Clip = Mapping[str, str]  # a row of manifest.csv
 
 
-@lru_cache(maxsize=2)
-def read_clips(folder: Path) -> dict[str, Clip]:
-    """By path; none where there is no manifest.csv."""
-    table = folder / "manifest.csv"
-    if not table.is_file():
-        return {}
-    with open(table, newline="", encoding="utf-8") as file:
-        return {row["path"]: row for row in csv.DictReader(file) if row.get("path")}
+def with_groups(folder: Path, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows, and in each that names its "clips" the "groups" that they are pieces of (`tables.groups`).
+
+    They are not kept with the rows, so that nothing has to be measured again to know more of a clip."""
+    return [row | {"groups": list(groups(folder, row["clips"]))} if "clips" in row else row for row in rows]
 
 
 def subgroup(slot: int, roles: Sequence[str], clips: Sequence[Clip | None]) -> str:

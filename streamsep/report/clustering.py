@@ -12,10 +12,11 @@ from streamsep.evaluation.clustering import global_masks, loud, oracle_masks, so
 from streamsep.evaluation.lists import Mixture, joined
 from streamsep.evaluation.metrics import LIMIT_DB, si_sdr_db
 from streamsep.evaluation.references import IDEAL, SpectralMasks, analyse, ideal_binary, seed_of, synthesise
+from streamsep.evaluation.tables import read_clips
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import Manifest
 from streamsep.realtime.centres import Centres
-from streamsep.report.clips import read_clips, subgroup
+from streamsep.report.clips import subgroup
 from streamsep.report.clustering_section import KINDS, make_section
 from streamsep.report.figures import figures_db
 from streamsep.report.nmf import oracle_nmf
@@ -101,7 +102,7 @@ def made(lists: Lists, kind: str, domain: str, number: int) -> Mixture | None:
     if kind == "same voice":
         return same_voice(lists.folder, mixture, number)
     if kind == "alone":
-        return replace(mixture, clips=mixture.clips[:1], sources=mixture.sources[:1])
+        return replace(mixture, clips=mixture.clips[:1], sources=mixture.sources[:1], groups=mixture.groups[:1])
     return mixture
 
 

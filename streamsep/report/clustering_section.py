@@ -136,7 +136,8 @@ def table(
         lines.append((way, *map(with_interval, found), *theirs))
     heads = ("paper, closed", "paper, open") if paper else ()
     sizes = [f"{name}: {len({row['mixture'] for row in rows})}" for name, rows in columns.items()]
-    said = " ".join([note, f"Mixtures: {', '.join(sizes)}. In brackets the 95 % interval, by clip."]).strip()
+    brackets = "In brackets the 95 % interval, by talker, song or kind of sound."
+    said = " ".join([note, f"Mixtures: {', '.join(sizes)}. {brackets}"]).strip()
     return Table(title, ("", *columns, *heads), lines, said)
 
 
@@ -154,4 +155,4 @@ def ways_of(rows: Sequence[Row]) -> list[str]:
 def mean(rows: Sequence[Row], figure: str) -> Interval:
     """Over mixtures, of what there is."""
     values = [np.nan if row[figure] is None else float(row[figure]) for row in rows]
-    return clustered_mean(values, [row["clips"] for row in rows])
+    return clustered_mean(values, [row["groups"] for row in rows])

@@ -81,11 +81,11 @@ class Hearing:
             for measure in MEASURES:
                 some = [row for row in rows if (row["loss"], row["measure"]) == (loss, measure)]
                 found = {how: [value_of(row) for row in some if row["heard"] == how] for how in HEARD}
-                clips = [row["clips"] for row in some if row["heard"] == UNTOUCHED]
+                groups = [row["groups"] for row in some if row["heard"] == UNTOUCHED]
                 for how in CONFIGS:
                     pairs = zip(found[UNTOUCHED], found[how], strict=True)
                     found[f"gain of {how}"] = [after - before for before, after in pairs]
-                means = {how: clustered_mean(values, clips) for how, values in found.items()}
+                means = {how: clustered_mean(values, groups) for how, values in found.items()}
                 table.append((f"{measure.upper()}, {loss}", *(with_interval(mean, 3) for mean in means.values())))
                 numbers.setdefault(loss, {})[measure] = {how: asdict(mean) for how, mean in means.items()}
         text = (

@@ -26,7 +26,7 @@ class Outcome:
 
     models: tuple[str, ...]
     domains: tuple[str, ...]  # (mixtures,)
-    clips: tuple[tuple[str, ...], ...]  # (mixtures, sources)
+    groups: tuple[tuple[str, ...], ...]  # (mixtures, sources): what their clips are pieces of
     ratios: Mapping[str, Values]  # by name of RATIOS: mean of the sources
     before: Mapping[str, Figures]  # the same of the mixture itself
     scores: Mapping[str, Values]  # by column of SCORES; nan: it does not say
@@ -39,7 +39,7 @@ class Outcome:
         return Outcome(
             tuple(names),
             tuple(self.domains[row] for row in rows),
-            tuple(self.clips[row] for row in rows),
+            tuple(self.groups[row] for row in rows),
             {name: values[at] for name, values in self.ratios.items()},
             {name: values[rows] for name, values in self.before.items()},
             {name: values[at] for name, values in self.scores.items()},
@@ -66,7 +66,7 @@ def outcome(rows: Sequence[Row], way: str) -> Outcome:
     return Outcome(
         models,
         tuple(row["domain"] for row in mixtures.values()),
-        tuple(tuple(row["clips"]) for row in mixtures.values()),
+        tuple(tuple(row["groups"]) for row in mixtures.values()),
         {name: nan_mean(columns[name]) for name in RATIOS},
         {name: nan_mean(columns[f"mixture_{name}"])[:, 0] for name in RATIOS},
         {name: columns[name][:, :, 0] for name in SCORES},

@@ -17,6 +17,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
+from streamsep.audio import files
 from streamsep.child import ONE_THREAD
 from streamsep.errors import StreamsepError
 from streamsep.models.bank import bank_folder
@@ -34,9 +35,10 @@ def run(
 
     What is kept in the folder `report` is not done again, unless the bank, the lists or the format of the parts are
     others; other sounds, and another streamsep, are not noticed. Raises what a study raises, and StreamsepError when
-    a process was killed."""
+    a process was killed or the folder cannot be written into."""
     jobs = {study.name: study.jobs(lists) for study in studies}
     made_with = fingerprint(lists)
+    files.prepare(report)
     parts = {(study.name, job): part(report, study.name, job) for study in studies for job in jobs[study.name]}
     every = [(study, job, parts[study.name, job]) for study in studies for job in jobs[study.name]]
     missing = [one for one in every if kept(one[2], made_with) is None]
@@ -86,11 +88,9 @@ def plain(value: Any) -> Any:
 
 
 def write_whole(path: Path, text: str) -> None:
-    """Beside, then in its place: nobody ever finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
+    """With its folder; nobody ever finds half of it. Raises StreamsepError."""
+    files.prepare(path.parent)
+    files.write_texts({path: text})
 
 
 def _work(study: Study, lists: Lists, job: Job, path: Path, made_with: str) -> None:

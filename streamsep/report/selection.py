@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from streamsep.errors import ModelError
 from streamsep.evaluation.lists import Mixture
 from streamsep.evaluation.metrics import best_order, sd_sdr_db, sdrs_db, si_sdr_db
+from streamsep.evaluation.tables import read_clips
 from streamsep.realtime.masking import slot_names
-from streamsep.report.clips import Clip, read_clips, subgroup
+from streamsep.report.clips import Clip, subgroup
 from streamsep.report.rendering import Opinion, Slots, of_the_looks, of_the_whole, opened, streamed, whole
 from streamsep.report.selection_section import selection_section
 from streamsep.report.study import Job, Lists, Row, Section

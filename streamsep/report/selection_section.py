@@ -75,8 +75,8 @@ def text(numbers: Mapping[str, Any]) -> list[str]:
         "recogniser would take. Confidence: the highest silhouette x posterior strength, as it is. Calibrated: "
         "the highest promise of the models' own calibrations, fitted on validation mixtures. Domain: auto: the "
         "highest promise as the monitor sees it, where the models together say how likely every domain is. "
-        "Intervals are 95 %, by bootstrap over the clips that the mixtures are made of: a clip that is in many "
-        "mixtures pulls all of them the same way.",
+        "Intervals are 95 %, by bootstrap over the talkers, songs and kinds of sound that the mixtures are made of: "
+        "one that is in many mixtures pulls all of them the same way.",
     ]
 
 
@@ -94,7 +94,7 @@ def means(found: Outcome, ratio: str) -> Numbers:
     return {
         name: {
             domain or OVERALL: asdict(
-                clustered_mean([values[at] for at in found.of(domain)], [found.clips[at] for at in found.of(domain)])
+                clustered_mean([values[at] for at in found.of(domain)], [found.groups[at] for at in found.of(domain)])
             )
             for domain in (*found.models, None)
         }
@@ -113,7 +113,7 @@ def shares(found: Outcome, ratio: str) -> Numbers:
             at = found.of(domain)
             random = every["random"][at]
             won, there = every[score][at] - random, every["oracle"][at] - random
-            interval = clustered_share(won.tolist(), there.tolist(), [found.clips[row] for row in at])
+            interval = clustered_share(won.tolist(), there.tolist(), [found.groups[row] for row in at])
             result[score][domain or OVERALL] = asdict(interval)
     return result
 

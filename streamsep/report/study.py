@@ -101,6 +101,6 @@ class Study(Protocol):
         ...
 
     def section(self, rows: list[Row], others: Mapping[str, list[Row]]) -> Section:
-        """From the rows of all jobs, in the order of `jobs`, as they come back from JSON; others: by name of study,
-        those it needs."""
+        """From the rows of all jobs, in the order of `jobs`, as they come back from JSON, those with "clips" also
+        with their "groups" (`clips.with_groups`); others: by name of study, those it needs."""
         ...

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from streamsep.audio import files
 from streamsep.evaluation.lists import LENGTH, RATE, Mixture
-from streamsep.report.clips import read_clips
+from streamsep.evaluation.tables import read_clips
 
 UNKNOWN = ("PicovoiceBarista",)  # corpora that do not say who talks
 TRIES = 20  # for a stretch in which somebody speaks

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
+from streamsep.report.clips import with_groups
 from streamsep.report.headline import headline, targets
 from streamsep.report.page import file_name, markdown, page
 from streamsep.report.runner import plain, write_whole
@@ -27,6 +28,7 @@ def write_report(
 ) -> dict[str, Any]:
     """All files; what is in summary.json. The same rows give the same files."""
     sections: dict[str, Section] = {}
+    rows = {name: with_groups(lists.folder, of) for name, of in rows.items()}
     for study in studies:
         others = {name: rows[name] for name in study.needs}
         sections[study.name] = study.section(rows[study.name], others)
