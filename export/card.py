@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from export.legend import figure, legend
 from export.stages import describe_stage
@@ -112,6 +113,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(row)} |" for row in cells)
 
 
+def figures(metrics: Mapping[str, Any]) -> str:
+    """A card's section of figures: what their names mean, and a table of them."""
+    if not metrics:
+        return "Not measured yet."
+    rows = [[f"`{key}`", figure(value)] for key, value in metrics.items()]
+    return f"{legend(list(metrics))}\n\n{table(['figure', 'value'], rows)}"
+
+
 @dataclass(frozen=True)
 class File:
     """A graph that was written."""
@@ -156,10 +165,6 @@ def card(files: Sequence[File], checks: Checks) -> str:
             for file in files
         ],
     )
-    figures = "Not measured yet."
-    if manifest.metrics:
-        rows = [[f"`{key}`", figure(value)] for key, value in manifest.metrics.items()]
-        figures = f"{legend(list(manifest.metrics))}\n\n{table(['figure', 'value'], rows)}"
     recipe = ", ".join(f"{key} {value}" for key, value in json.loads(training.recipe).items())
     agreement = "\n".join(f"- {way}: {error:.1e}" for way, error in checks.parity.items())
     fails = "\n".join(f"- {failure}" for failure in failures(manifest.domain, training.data))
@@ -189,7 +194,7 @@ Expected from how it was trained; not each of them was measured.
 
 ## Figures
 
-{figures}
+{figures(manifest.metrics)}
 
 8 bits: {checks.price}
 

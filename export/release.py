@@ -3,19 +3,16 @@
 Writes DOMAIN-{step,look-back}-{fp32,int8}.onnx, the card DOMAIN.md and SHA256SUMS. Nothing is replaced before all of
 it is written elsewhere, the float32 graphs have been found equal to the training network, and those of 8 bits nearly
 as good. Each file is replaced whole; SHA256SUMS comes last, so after an interruption it tells which files are not of
-its release. Run it again with --metrics, files that `streamsep quality --json` wrote, to put figures into the
-manifests and the card.
+its release. `export.figures` puts in the figures, once they are measured.
 """
 
 import argparse
 import json
-import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -78,24 +75,8 @@ def training_data(recipes: Iterable[str], data: Path, cache: Path) -> tuple[Corp
     )
 
 
-def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
-    """The figures of this domain in files of `streamsep quality --json`, in the files' order.
-
-    Raises ValueError naming the file and the key when a value is neither a number nor a mean with its interval.
-    """
-    found: dict[str, Any] = {}
-    for path in paths:
-        for key, value in json.loads(path.read_text()).items():
-            interval = isinstance(value, dict) and value.keys() >= {"mean", "low", "high", "n"}
-            if not interval and not isinstance(value, int | float):
-                raise ValueError(f"{path}: {key}: expected a number or mean, low, high and n, got {value!r}")
-            if re.match(rf"{domain}(-\d+)?\.", key):  # speech-3.…: of three sources
-                found[key] = value
-    return found
-
-
 def describe(
-    checkpoint: Path, data: Path, version: str, metrics: list[Path], cache: Path, after: Sequence[Path]
+    checkpoint: Path, data: Path, version: str, cache: Path, after: Sequence[Path]
 ) -> tuple[Manifest, Chimera]:
     """What all graphs of the model share, as the manifest of its float32 step graph, and the network."""
     recipe, net, steps = load_checkpoint(checkpoint)
@@ -122,7 +103,6 @@ def describe(
         states=net.shape.state_shapes(),
         training=training,
         licence=weights_licence(corpora),
-        metrics=read_metrics(metrics, recipe.recipe),
         notes=notes(recipe.recipe, corpora),
     )
     return manifest, net
@@ -189,7 +169,6 @@ def release(
     data: Path,
     out: Path,
     version: str,
-    metrics: list[Path],
     cache: Path = Path("runs/cache"),
     after: Sequence[Path] = (),
 ) -> None:
@@ -197,7 +176,7 @@ def release(
 
     after: recipes that the weights went through before, where the checkpoint does not know them.
     """
-    manifest, net = describe(checkpoint, data, version, metrics, cache, after)
+    manifest, net = describe(checkpoint, data, version, cache, after)
     for stage in manifest.training.before:
         print(f"before its own run: {describe_stage(json.loads(stage))}")
     front = FrontEnd(manifest.window, manifest.synthesis_window, manifest.hop)
@@ -240,7 +219,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="the folder it was trained on, before too")
     parser.add_argument("--out", type=Path, required=True, help="folder of models, streamsep/models/zoo")
     parser.add_argument("--version", default="1.0", help="of the model")
-    parser.add_argument("--metrics", type=Path, nargs="*", default=[], help="files of `streamsep quality --json`")
     parser.add_argument(
         "--after",
         type=Path,
@@ -252,7 +230,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     try:
-        release(options.checkpoint, options.data, options.out, options.version, options.metrics, after=options.after)
+        release(options.checkpoint, options.data, options.out, options.version, after=options.after)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
 

@@ -1,6 +1,7 @@
 """The only module that knows every part: settings in; bank, engine and monitor out."""
 
 import sys
+import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,7 @@ def build(
         guardian.close()
         raise
     guardian.start()
+    weakref.finalize(engine, guardian.let_go)  # of an engine that nobody has closed
     return engine, bank, guardian
 
 
@@ -169,9 +171,9 @@ def load(
     """An engine, ready to process.
 
     config: a name ("default"), a YAML file, or a mapping. domain: overrides the configuration's; with "auto" a
-    process of its own watches over the domain until the engine is closed. rate: of the sound, in Hz, 8000 to 192000.
-    settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`. Raises ConfigError or
-    ModelError, with what would be right."""
+    process of its own watches over the domain until the engine is closed or let go of. rate: of the sound, in Hz,
+    8000 to 192000. settings: keys of configs/default.yaml, `load(fade_ms=200, gains_db={"noise": -30})`. Raises
+    ConfigError or ModelError, with what would be right."""
     return build(settings_of(config, domain, settings), rate, channels)[0]
 
 

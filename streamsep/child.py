@@ -106,7 +106,8 @@ class Child:
 def cause(code: int, complaints: IO[bytes]) -> str:
     """What a child died of, by its exit code: a signal, or the last thing it said."""
     if code < 0:
-        return f"signal {signal.Signals(-code).name}"
+        names = {known.value: known.name for known in signal.Signals}  # not of all that there are
+        return f"signal {names.get(-code, -code)}"
     complaints.seek(0)
     said = complaints.read().decode(errors="replace").strip()
     return said.splitlines()[-1][:300] if said else f"exit code {code}"

@@ -32,7 +32,9 @@ class Block:
         try:
             with tempfile.TemporaryFile(dir=FOLDER, buffering=0) as file:
                 # written, not just made longer: where there is no room for it this says so, a store later would kill
-                file.write(bytes(size))
+                rest = memoryview(bytes(size))
+                while rest:  # where room ends a write is cut short, and only the next one fails
+                    rest = rest[file.write(rest) :]
                 self.file = os.dup(file.fileno())
         except OSError as error:
             raise StreamsepError(f"{FOLDER}: {size} bytes of shared memory: {error.strerror}") from None

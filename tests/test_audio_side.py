@@ -54,6 +54,7 @@ EXCEPTIONS = {
     ("Engine.process", "self._grow"): "once for a block longer than any before",
     ("Rendering.process", "Try"): "a model may do anything",
     ("Rendering.process", "np.dot"): "of one row with itself: a number",
+    ("Rendering._forget", "Try"): "a model may do anything",
     ("Rendering._move_gains", "np.dot"): "of one row with itself: a number",
     ("BoundGraph.run", "self._runs[self._odd]"): "the graph itself",
     ("HandOver.go_over", "chosen.separator.set_state"): "as many arrays as it has: it copies them",

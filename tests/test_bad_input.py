@@ -1,18 +1,21 @@
 """What is no sound, and separators that fail: the sound goes on, dry where it must, and forgets what was wrong."""
 
+import itertools
 import math
+from collections.abc import Callable, Iterator
+from unittest import mock
 
 import numpy as np
 import pytest
 from fakes import FRONT, Faulty, Leaky, PassThrough, make_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from strategies import noise, seeds
+from strategies import channel_counts, noise, rates, seeds
 
 from streamsep.arrays import Block
 from streamsep.models.subject import hear
 from streamsep.realtime.cleaning import LOUDEST
-from streamsep.realtime.engine import Engine
+from streamsep.realtime.engine import USUAL_BLOCK, Engine
 
 HOP = FRONT.hop
 SILENT = {"talker": -120.0, "event": -120.0}
@@ -79,6 +82,76 @@ def test_a_separator_that_fails_is_heard_dry_and_counted_and_recovers(fault: str
     assert engine.counters.separator_faults - counted <= behind
     assert not after[20 * HOP :].any()
     assert np.isfinite(separator.state()["mean"]).all()
+
+
+def play_for_ever(engine: Engine, block: Block) -> None:
+    while True:
+        engine.process(block)
+
+
+class Stubborn(Faulty):
+    """A Faulty that cannot be reset either, as long as that is set."""
+
+    def reset(self) -> None:
+        if self.fault is not None:
+            raise ArithmeticError("this separator was told to fail")
+        super().reset()
+
+
+def test_a_separator_that_fails_in_its_reset_too_is_heard_dry_and_counted_and_recovers() -> None:
+    sound, separator = noise(1, 150 * HOP), Stubborn()
+    engine = make_engine(PassThrough(), separator, gains_db=SILENT, warm_up_ms=0.0, fade_ms=0.0)
+    separator.fault = "raises"
+    engine.select("b")  # who comes in is reset first
+    heard = engine.process(sound[: 50 * HOP]).copy()
+    assert engine.domain == "b"
+    assert engine.counters.separator_faults >= 48
+    np.testing.assert_allclose(heard[20 * HOP :], late(engine, sound)[20 * HOP : 50 * HOP], atol=1e-6)
+    engine.reset()
+    assert engine.counters.separator_faults == 1
+    separator.fault = None
+    engine.process(sound[50 * HOP : 100 * HOP])
+    assert not engine.process(sound[100 * HOP :]).any()
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    seed=seeds,
+    rate=rates,
+    channels=channel_counts,
+    parts=st.lists(st.sampled_from(["_cleaner", "_controls", "_analysis", "_hand_over", "_limiter"]), min_size=1),
+    calls=st.integers(0, 60),
+    error=st.sampled_from([MemoryError, KeyboardInterrupt]),
+    path=st.sampled_from(["window", "minimum-phase"]),
+)
+def test_whatever_interrupts_a_block_the_next_one_is_the_first_of_a_new_engine(
+    seed: int, rate: int, channels: int, parts: list[str], calls: int, error: type[BaseException], path: str
+) -> None:
+    sound, block = noise(seed, rate // 2, channels), rate // 100
+    engine, other = (make_engine(Leaky(), rate=rate, channels=channels, path=path) for _ in range(2))
+    for part in parts:
+        name = "take" if part == "_controls" else "process"
+        done, at = getattr(getattr(engine, part), name), itertools.count()
+
+        def once(*arguments: object, done: Callable[..., object] = done, at: Iterator[int] = at) -> object:
+            if next(at) == calls:
+                raise error
+            return done(*arguments)
+
+        with mock.patch.object(getattr(engine, part), name, once), pytest.raises(error):
+            play_for_ever(engine, sound[:block])
+    np.testing.assert_array_equal(engine.process(sound), other.process(sound))
+    assert engine.counters == other.counters
+
+
+@pytest.mark.parametrize("arrays", [0, 1])
+def test_where_there_is_no_room_for_a_long_block_there_may_be_later(arrays: int) -> None:
+    sound, engine, other = noise(2, 2 * USUAL_BLOCK), make_engine(Leaky()), make_engine(Leaky())
+    room = [np.zeros(1)] * arrays
+    with mock.patch.object(np, "zeros", side_effect=[*room, MemoryError]), pytest.raises(MemoryError):
+        engine.process(sound)
+    for heard, wanted in zip(hear(engine, sound), hear(other, sound), strict=True):
+        np.testing.assert_array_equal(heard, wanted)
 
 
 @settings(max_examples=20, deadline=None)

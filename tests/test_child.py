@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import IO
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from watched import is_gone, wait
 
-from streamsep.child import Child, deaf_to_signals, end_with, message
+from streamsep.child import Child, cause, deaf_to_signals, end_with, message
 from streamsep.errors import ConfigError
 
 
@@ -68,3 +70,15 @@ def test_a_child_ends_with_its_lifeline(complaints: IO[bytes]) -> None:
 def test_what_cannot_be_pickled_is_refused() -> None:
     with pytest.raises(ConfigError, match="can be pickled"):
         message(lambda plan, lifeline: None, None)
+
+
+@given(code=st.integers(-64, 255), said=st.binary(max_size=50))
+def test_whatever_a_child_ends_with_there_is_a_word_for_it(code: int, said: bytes) -> None:
+    with tempfile.TemporaryFile() as complaints:
+        complaints.write(said)
+        assert cause(code, complaints)
+
+
+def test_a_signal_without_a_name_goes_by_its_number() -> None:
+    with tempfile.TemporaryFile() as complaints:
+        assert [cause(code, complaints) for code in (-9, -40)] == ["signal SIGKILL", "signal 40"]

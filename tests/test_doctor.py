@@ -1,8 +1,13 @@
 """What the doctor thinks of texts nobody's machine has written, and one examination of this machine."""
 
 import json
+import os
+import signal
 import subprocess
 import sys
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +17,8 @@ from jack_server import jack_server, sound_environment
 from small_bank import make_bank
 
 from streamsep.audio.devices import Device
-from streamsep.doctor import findings, machine, sound_findings
+from streamsep.audio.jack import API
+from streamsep.doctor import examine, findings, machine, sound_findings
 from streamsep.doctor.callbacks import Callbacks, Watched
 from streamsep.doctor.examine import BLOCKS, try_blocks
 from streamsep.errors import DeviceError, DeviceGoneError
@@ -244,6 +250,50 @@ def test_blocks_are_tried_from_short_to_long_until_one_is_taken_and_safe(safe_fr
     assert finding.found.startswith("callbacks were late" if first is None else f"{first} samples")
     assert finding.mend.partition("   #")[0] == f"streamsep live --block {first or 2 * max(BLOCKS)}"
     assert sound_findings.smallest(tried, "JACK").mend.startswith(f"jack_bufsize {first or 2 * max(BLOCKS)}")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("heeded", [True, False])
+def test_who_is_told_to_end_sets_the_servers_period_back_first(monkeypatch, number, heeded):
+    periods = [256]
+
+    def set_period(period):
+        periods.append(period)
+        return True
+
+    class Server(SimpleNamespace):
+        period = property(lambda self: periods[-1])
+
+    @contextmanager
+    def server():
+        yield Server(clients=set, set_period=set_period)
+
+    monkeypatch.setattr(examine, "jack", server)
+    monkeypatch.setattr(examine, "own_client", lambda: "ours")
+
+    def seen(block):
+        if len(periods) == 3:
+            os.kill(os.getpid(), number)
+        raise DeviceError("refused")
+
+    usual = signal.SIG_DFL if heeded else signal.SIG_IGN  # as nohup does
+    before = signal.signal(number, usual)
+    try:
+        with pytest.raises(SystemExit) if heeded else nullcontext():
+            dict(try_blocks(seen, replace(CARD, api=API), lambda remark: None))
+        assert signal.getsignal(number) is usual
+    finally:
+        signal.signal(number, before)
+    assert periods == [256, *(BLOCKS[:2] if heeded else BLOCKS), 256]
+
+
+def test_who_has_no_name_goes_by_a_number(monkeypatch):
+    def nobody():
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr(machine.getpass, "getuser", nobody)
+    assert machine.user_name() == str(os.getuid())
+    assert machine.machine_findings()
 
 
 def test_a_device_that_goes_away_meanwhile_ends_the_search():

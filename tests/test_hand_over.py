@@ -17,6 +17,7 @@ from streamsep.realtime.contract import Separator
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.hand_over import OLDEST
 from streamsep.realtime.options import EngineOptions
+from streamsep.realtime.overload import HIGHEST
 
 HOP = FRONT.hop
 GAINS = {"talker-1": 0.0, "talker-2": -20.0, "event": -40.0}
@@ -237,6 +238,59 @@ def test_a_reset_makes_the_monitor_forget_the_sound_and_keeps_the_domain() -> No
     fresh = hear(watched(Leaky(), Leaky(), domain="b")[0], sound)
     np.testing.assert_array_equal(again[0], fresh[0])
     assert monitor.recent.hops == heard + 1 + 50
+
+
+@given(age=st.integers(1, 60), warm=st.booleans())
+@settings(max_examples=20, deadline=None)
+def test_a_verdict_on_the_sound_before_a_reset_is_not_carried_out(age: int, warm: bool) -> None:
+    sound, alone = noise(0, 60 * HOP), Diary()
+    engine, monitor = watched(alone, Leaky())
+    engine.process(sound)
+    known = 60 - age
+    state = ("b", known, alone.states[known]) if warm else None
+    engine.reset()
+    monitor.said.publish(known, {}, "b", state)  # it was made before, and comes after
+    engine.process(sound)
+    assert (engine.domain, engine.counters.late_hand_overs, monitor.said.active) == ("a", 0, "a")
+    monitor.say("b")
+    engine.process(sound)
+    assert engine.domain == "b"
+
+
+@given(waited=st.integers(0, 30))
+@settings(max_examples=20, deadline=None)
+def test_giving_the_choice_back_takes_back_what_was_ordered_and_had_not_begun(waited: int) -> None:
+    sound = noise(0, 100 * HOP)
+    engine, monitor = watched(Leaky(), Leaky(), Leaky())
+    engine.select("b")
+    engine.process(sound[: 2 * HOP])
+    engine.select("c")  # it waits until b is heard
+    engine.process(sound[: waited * HOP % (10 * HOP)])
+    engine.select("auto")
+    engine.process(sound)
+    assert (engine.domain, monitor.said.locked) == ("b", None)
+
+
+@given(waited=st.integers(1, 4))
+@settings(max_examples=4, deadline=None)
+def test_what_the_monitor_wanted_and_overload_gave_up_is_not_taken_for_an_order(waited: int) -> None:
+    sound = noise(0, 100 * HOP)
+    engine, monitor = watched(Leaky(), Leaky(), Leaky())
+    engine.select("b")
+    engine.process(sound)
+    engine.select("auto")
+    monitor.say("c")
+    engine.process(sound[: waited * HOP])
+    engine.select("b")
+    engine.select("auto")
+    engine.relieve(HIGHEST)
+    engine.process(sound[: 5 * HOP])
+    engine.relieve(0)
+    engine.process(sound)
+    assert (engine.domain, engine.counters.switches) == ("b", 1)
+    monitor.say("c")
+    engine.process(sound)
+    assert (engine.domain, engine.counters.switches) == ("c", 2)
 
 
 def test_closing_an_engine_ends_its_monitor() -> None:

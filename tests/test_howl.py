@@ -1,5 +1,6 @@
 """The howling guard: a loop is caught and held, and what only sounds like one is left alone."""
 
+import acoustics
 import numpy as np
 import pytest
 from acoustics import BLOCK, RATE, guarded, loudness, notes, play_in_a_loop, resonance, room, siren, sung, swept
@@ -65,6 +66,19 @@ def test_without_the_guard_a_room_howls_for_ever_and_with_it_for_a_moment(gain_d
         loud[guard is not None] = 0.05 * np.sum(loudness(heard[round(CLOSED_S * RATE) :]) > LOUD_DB)
     assert loud[False] > 5.0
     assert loud[True] < 1.5
+
+
+@pytest.mark.parametrize(("rate", "hz"), [(44_100, 12_000), (48_000, 17_000), (96_000, 19_000)])
+@pytest.mark.parametrize("near_db", [-50, -26])
+def test_a_howl_is_caught_as_high_as_it_can_be_heard(monkeypatch, rate, hz, near_db):
+    monkeypatch.setattr(acoustics, "RATE", rate)
+    monkeypatch.setattr(acoustics, "BLOCK", rate // 250)
+    near = 10 ** (near_db / 20) * noise(1, 5 * rate, peak=1.0)
+    guard = HowlGuard(rate, 1)
+    heard = play_in_a_loop(guarded(guard), near, resonance(hz, 300.0), 0.02, closing(6.0))
+    assert guard.howls >= 1
+    assert guard.tone_hz == 0 or abs(guard.tone_hz - hz) < 300
+    assert 0.05 * np.sum(loudness(heard[rate:]) > LOUD_DB) < 1.5
 
 
 def test_a_start_from_below_finds_a_loop_before_it_is_loud():

@@ -3,13 +3,14 @@
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamsep.live.keys import ARROWS, HELP, LOWEST_DB, Desk, split
+from streamsep.live.keys import ARROWS, HELP, LOWEST_DB, Desk, Keyboard, split
 
 HIGHEST_DB = 12.0
 DOMAINS = ("music", "noise", "speech")
@@ -83,6 +84,49 @@ def test_whatever_is_pressed_asks_for_something_that_the_engine_can_do(pressed: 
 @given(st.lists(st.sampled_from([*"abc123", *ARROWS]), max_size=20))
 def test_what_is_typed_comes_apart_into_keys(typed: list[str]) -> None:
     assert list(split("".join(typed))) == [ARROWS.get(key, key) for key in typed]
+
+
+PARTS = st.sampled_from(["", "1", "1;5", "15", "3", "200", "?25"])
+FINALS = st.sampled_from("ABCDFHPQRSZ~u")
+SEQUENCES = st.one_of(
+    st.builds("\x1b[{}{}".format, PARTS, FINALS),  # Delete, Home, F5, Ctrl-Up
+    st.builds("\x1bO{}{}".format, st.sampled_from(["", "5"]), st.sampled_from("ABCDFHPQRSM")),
+    st.builds("\x1b[[{}".format, st.sampled_from("ABCDE")),  # F1 to F5 of the Linux console
+    st.builds("\x1b{}".format, st.sampled_from("qalbm123456789")),  # Alt
+    st.builds("\x1b\x1b[{}".format, st.sampled_from("ABCD")),  # Alt with an arrow
+).filter(lambda typed: typed not in ARROWS)
+
+
+@given(st.lists(st.one_of(SEQUENCES, st.sampled_from(KEYS), st.sampled_from(list(ARROWS)))))
+def test_a_sequence_that_is_no_key_of_ours_is_none_at_all(typed: list[str]) -> None:
+    wanted = [ARROWS.get(key, key) for key in typed if not key.startswith("\x1b") or key in ARROWS]
+    characters = {name: code for code, name in ARROWS.items()}
+    assert list(split("".join(characters.get(key, key) for key in typed))) == wanted
+
+
+@given(SEQUENCES, st.data())
+def test_half_a_sequence_is_no_key_either(sequence: str, data: st.DataObject) -> None:
+    assert list(split(sequence[: data.draw(st.integers(1, len(sequence)))])) == []
+
+
+def test_a_sequence_that_comes_in_two_pieces_is_one() -> None:
+    reading, writing = os.pipe()
+    try:
+        keys = Keyboard(reading)
+        pieces = (b"\x1b", b"[A", ["up"]), (b"1\x1b[3", b"~2", ["1", "2"]), (b"\x1bO", b"B", ["down"])
+        for first, rest, pressed in pieces:
+            os.write(writing, first)
+            later = threading.Timer(0.002, os.write, (writing, rest))
+            later.start()
+            assert keys.pressed() == pressed
+            later.join()
+        os.write(writing, b"\x1b")
+        assert keys.pressed() == []  # Escape, and nothing after it
+        os.write(writing, b"q")
+        assert keys.pressed() == ["q"]
+    finally:
+        os.close(reading)
+        os.close(writing)
 
 
 def test_the_line_of_help_names_every_key_that_does_something() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from streamsep.live.keys import Desk
+from streamsep.live.keys import HELP, Desk
 from streamsep.live.meter import FLOOR_DB, RELIEF, Meter
 from streamsep.realtime.overload import HIGHEST
 
@@ -74,6 +74,14 @@ def test_in_a_narrow_terminal_the_longest_names_hide_nothing_else() -> None:
     ):  # fmt: skip
         assert what in text, what
     assert max(map(len, text.splitlines())) == 80
+
+
+@given(width=st.integers(30, 120))
+def test_in_a_terminal_of_any_width_every_key_is_there_and_the_one_that_ends_it_first(width: int) -> None:
+    text = drawn(meter(), NOW, width=width)
+    words = text.split()
+    assert words[-len(HELP.split()) :] == HELP.split()
+    assert any(line.startswith("q quit") for line in text.splitlines())
 
 
 def test_the_facts_are_those_of_the_moment() -> None:

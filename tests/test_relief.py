@@ -78,6 +78,31 @@ def test_a_hurried_engine_finishes_its_fade_in_the_next_hop_and_begins_none(seed
     assert engine.domain == wanted  # the wish was not forgotten
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    ordered=st.lists(st.sampled_from("abc"), min_size=1, max_size=3),
+    turns=st.lists(st.tuples(st.integers(0, HIGHEST), st.integers(0, 12)), max_size=8),
+    reset=st.booleans(),
+)
+def test_what_was_ordered_last_is_heard_in_the_end_whatever_comes_between(
+    ordered: list[str], turns: list[tuple[int, int]], reset: bool
+) -> None:
+    sound, engine = noise(0, 100 * HOP), make_engine(Leaky(), Leaky(), Leaky(), **OPTIONS)
+    for level, hops in turns:
+        engine.process(sound[: hops * HOP])
+        if ordered:
+            engine.select(last := ordered.pop())
+        engine.relieve(level)
+    for domain in reversed(ordered):
+        engine.select(last := domain)
+    if reset:
+        engine.reset()
+    engine.relieve(0)
+    engine.process(sound)
+    engine.process(sound)
+    assert engine.domain == last
+
+
 @settings(max_examples=10, deadline=None)
 @given(seed=seeds, turns=st.lists(st.tuples(st.integers(0, HIGHEST), st.integers(1, 40)), min_size=1, max_size=12))
 def test_whatever_is_given_up_and_taken_back_the_sound_has_no_step(seed: int, turns: list[tuple[int, int]]) -> None:

@@ -1,5 +1,7 @@
 """A session outlives the processes with the sound. Here they are made up; test_live has real ones."""
 
+import errno
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -78,8 +80,11 @@ class World:
         settings = load_settings(overrides={"domain": plan.pop("domain", "auto")})
         self.session = Session(SoundPlan(settings, **plan), self.told.append, self.looks.append, self._start)
         self.now_s = 100.0
+        self.full = False  # so that no process can be started
 
     def _start(self, plan: SoundPlan) -> Made:
+        if self.full:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         self.started.append(Made(plan))
         return self.started[-1]
 
@@ -191,6 +196,38 @@ def test_what_the_listener_has_chosen_holds_after_a_gap() -> None:
     assert plan.known == (MICROPHONE, HEADPHONES)
     assert (plan.selected, plan.gains_db, plan.bypass) == ("noise", {"noise": -33.0}, True)
     assert plan.settings.domain == "auto"  # the monitor is there again, should it be asked
+
+
+def test_the_choice_cannot_be_given_to_a_monitor_that_is_not_there() -> None:
+    world = World(domain="noise").open()
+    world.session.ask(select="music")
+    world.session.ask(select="auto")
+    assert world.sound.asked == [{"select": "music"}]
+    world.step(0.05, {"gone": "the device went away", "report": report()})
+    world.until_started()
+    assert world.sound.plan.selected == world.session.summary()["domain"] == "music"
+
+
+def test_where_no_process_can_be_started_it_is_tried_again_later_and_later() -> None:
+    world = World().open()
+    world.sound.died = "signal SIGKILL"
+    world.step()
+    world.full = True
+    while len(world.told) < 8:
+        world.step(1.0)
+    why = "the process with the sound could not be started: Resource temporarily unavailable"
+    assert world.told[1:] == [f"{why}; it is tried again in {pause_s} s" for pause_s in (1, 2, 4, 8, 16, 30, 30)]
+    world.full = False
+    world.until_started()
+    world.step(0.05, {"opened": OPENED}, {"now": NOW})
+    assert (world.session.reconnections, world.session.now) == (1, NOW)
+
+
+def test_what_cannot_be_started_at_all_says_why() -> None:
+    world = World()
+    world.full = True
+    with pytest.raises(StreamsepError, match="could not be started: Resource temporarily unavailable"):
+        world.step()
 
 
 def test_the_monitor_goes_on_from_the_domain_that_was_heard() -> None:

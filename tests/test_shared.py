@@ -1,5 +1,6 @@
 """Memory that two processes share, and the board in it: a verdict is whole or it is not there."""
 
+import resource
 import subprocess
 import sys
 import time
@@ -123,6 +124,25 @@ def test_asking_for_a_verdict_takes_no_memory() -> None:
     both = memory_of(ask, 200)
     assert both.peak <= without.peak + 512
     assert memory_of(board.poll, 200).peak < 512
+
+
+def test_room_that_ends_half_way_is_no_room() -> None:
+    size = 1 << 20
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 2, before[1]))  # the first half is written, and no error
+    try:
+        with pytest.raises(StreamsepError, match=f"{size} bytes of shared memory: File too large"):
+            Block(size)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@given(size=st.integers(1, 1 << 20))
+@settings(max_examples=10, deadline=None)
+def test_a_block_is_as_long_as_asked_and_all_zero(size: int) -> None:
+    memory = Block(size).memory
+    assert memory.shape == (size,)
+    assert not memory.any()
 
 
 def test_without_room_for_shared_memory_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The watcher's process and its guardian: warm states, and nothing is left of it, whoever is killed."""
 
+import gc
 import os
 import signal
 import subprocess
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from calibrated import make_calibrated_bank, promising
 from judges import Ill, count
+from kin import children
 from test_priority import asked_for, heeded
 from watched import (
     Sound,
@@ -27,6 +30,7 @@ from watched import (
     wait,
 )
 
+import streamsep
 from streamsep import child, sharing
 from streamsep.errors import ConfigError
 from streamsep.monitor.guardian import Guardian
@@ -135,6 +139,17 @@ def test_a_watcher_that_is_too_slow_is_counted(folder: Path) -> None:
         Sound(guardian).until(lambda: guardian.health.lags > 1)
     assert "too slow and missed" in said[-1]
     assert guardian.health.status == "the monitor is running"
+
+
+def test_an_engine_that_nobody_closes_takes_its_monitor_with_it(tmp_path: Path) -> None:
+    bank = make_calibrated_bank(tmp_path / "bank", music=promising(0.0), noise=promising(1.0))
+    before = children(os.getpid())
+    with nothing_left():
+        engine = streamsep.load(domain="auto", models={"bank": str(bank), "precision": "fp32"})
+        wait(lambda: children(os.getpid()) != before)
+        del engine
+        gc.collect()
+        wait(lambda: children(os.getpid()) == before, seconds=20)
 
 
 # ---------------------------------------------------------------------------------------------------- and if we die

@@ -1,7 +1,10 @@
 """The examination, part by part, in an order in which nothing disturbs what comes after it."""
 
 import shutil
+import signal
+import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +23,7 @@ from streamsep.errors import DeviceError, DeviceGoneError
 
 TRIED_SHARE = 0.6  # of the time that one measurement takes, for each of them
 STAT = Path("/proc/stat")
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]  # Windows has no SIGHUP
 
 
 @dataclass
@@ -130,7 +134,7 @@ def try_blocks(
             if safe:
                 return
         return
-    with jack() as server:
+    with leaving_in_order(), jack() as server:
         if server is None:
             return
         own, alone = server.period, server.clients() <= {own_client()}
@@ -145,3 +149,20 @@ def try_blocks(
         finally:
             if server.period != own:
                 server.set_period(own)
+
+
+@contextmanager
+def leaving_in_order() -> Iterator[None]:
+    """Who is told to end meanwhile does what is left to do first, as after Ctrl-C."""
+    heeded = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]  # not those nohup ignores
+    for number in heeded:
+        signal.signal(number, _leave)
+    try:
+        yield
+    finally:
+        for number in heeded:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _leave(number: int, frame: object) -> None:
+    sys.exit(128 + number)

@@ -21,7 +21,7 @@ def machine_findings() -> list[Finding]:
     if (loadavg := read(Path("/proc/loadavg"))) is not None:
         found.append(findings.load(loadavg, number))
     if sys.platform == "linux":
-        found.append(findings.real_time(granted_priority(), group_names(), limit_files(), getpass.getuser()))
+        found.append(findings.real_time(granted_priority(), group_names(), limit_files(), user_name()))
         found.append(findings.locked_memory(locked_memory_limit()))
     found.append(findings.governor(texts(CPUS, "cpu[0-9]*/cpufreq/scaling_governor")))
     mains = {
@@ -83,6 +83,14 @@ def group_names() -> set[str]:
 
     known = {group.gr_gid: group.gr_name for group in grp.getgrall()}
     return {known[number] for number in (*os.getgroups(), os.getgid()) if number in known}
+
+
+def user_name() -> str:
+    """Of who runs this; the number where the system knows no name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # the latter from Python 3.13 on
+        return str(os.getuid())
 
 
 def limit_files() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What the keys do, and how they are read: one at a time, without Enter, the terminal as before at the end."""
 
 import os
+import re
 import select
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,18 @@ except ImportError:  # Windows has no such terminals: there are no keys
 STEP_DB = 1.0
 LOWEST_DB = -120.0
 AUDIBLE_DB = -60.0  # a source that is quieter than this is as good as muted: the first step up goes here
-ARROWS = {"\x1b[A": "up", "\x1b[B": "down", "\x1b[C": "right", "\x1b[D": "left"}
-HELP = "1-9 domain · a auto · l lock · b bypass · ←→ source · ↑↓ gain · m mute · q quit"
+# Terminals send them in one of two ways.
+ARROWS = {
+    escape + letter: name
+    for escape in ("\x1b[", "\x1bO")
+    for letter, name in {"A": "up", "B": "down", "C": "right", "D": "left"}.items()
+}
+# A key is one character, or a sequence: ECMA-48's (with a second bracket: the Linux console's), a function key's of
+# old, or Alt with a character. An unfinished one is swallowed as far as it goes.
+KEY = re.compile(r"\x1b+(?:\[\[?[0-?]*[ -/]*[@-~]?|O[0-9]*[@-~]?|[^\x1b])?|.", re.DOTALL)
+UNFINISHED = re.compile(r"\x1b(\[\[?[0-?]*[ -/]*|O[0-9]*)?$")
+REST_S = 0.02  # in which the rest of a sequence comes
+HELP = "q quit · 1-9 domain · a auto · l lock · b bypass · ←→ source · ↑↓ gain · m mute"
 
 Request = Mapping[str, Any]  # see `sound`
 
@@ -80,15 +91,16 @@ class Desk:
 
 
 def split(typed: str) -> Iterator[str]:
-    r"""Characters as they come from a terminal -> keys, the arrows by name.
+    r"""Characters as they come from a terminal -> keys, the arrows by name; other sequences are no keys of ours.
 
-    >>> list(split("1\x1b[Ab"))
-    ['1', 'up', 'b']
+    >>> list(split("1\x1b[Ab\x1b[3~2"))
+    ['1', 'up', 'b', '2']
     """
-    while typed:
-        arrow = next((code for code in ARROWS if typed.startswith(code)), None)
-        yield ARROWS.get(typed[:3], typed[0])
-        typed = typed[len(arrow or " ") :]
+    for key in KEY.findall(typed):
+        if not key.startswith("\x1b"):
+            yield key
+        elif key in ARROWS:
+            yield ARROWS[key]
 
 
 def ours() -> bool:
@@ -123,7 +135,7 @@ class Keyboard:
     def pressed(self) -> list[str]:
         """The keys that were pressed since."""
         typed = ""
-        while select.select([self._file], [], [], 0)[0]:
+        while select.select([self._file], [], [], REST_S if UNFINISHED.search(typed) else 0)[0]:
             read = os.read(self._file, 64).decode(errors="ignore")
             if not read:
                 break

@@ -44,7 +44,7 @@ class Meter:
         if status:
             lines.append(Text(status, style="yellow", no_wrap=True))
         if keys:
-            lines.append(Text(HELP, style="dim", no_wrap=True))
+            lines.append(Text(HELP, style="dim"))
         return Group(*lines)
 
     def _levels(self, now: Mapping[str, Any]) -> RenderableType:

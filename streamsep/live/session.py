@@ -132,7 +132,10 @@ class Session:
             elif now_s >= self._next_s:
                 self._started_s = self._heard_s = now_s
                 self._playing = False
-                self._sound = self._start(self.plan)
+                try:
+                    self._sound = self._start(self.plan)
+                except OSError as error:
+                    self._lose(f"the process with the sound could not be started: {error.strerror}", now_s)
             return
         for answer in self._sound.answers():
             self._heard_s = now_s
@@ -153,6 +156,8 @@ class Session:
     def ask(self, **what: Any) -> None:
         """A request of the listener, see `sound`; it holds for every process to come."""
         if "select" in what:
+            if what["select"] == AUTO != self.plan.settings.domain:  # there is no monitor to choose
+                return
             self.plan = replace(self.plan, selected=what["select"])
         if "gain" in what:
             name, gain_db = what["gain"]

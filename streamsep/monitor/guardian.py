@@ -133,10 +133,17 @@ class Guardian:
 
     def close(self) -> None:
         """End the watcher and give back the shared memory; the engine may go on writing, nobody will read it."""
-        atexit.unregister(self.close)
-        self._closing.set()
+        self.let_go()
         if self._thread.ident is not None:
             self._thread.join()
+        self._end()
+
+    def let_go(self) -> None:
+        """The same where nobody may be kept waiting, as in the garbage collector: its thread does it soon."""
+        self._closing.set()
+
+    def _end(self) -> None:
+        atexit.unregister(self.close)
         if self._watcher is not None:
             self._watcher.end(STOP_LIMIT_S)
             self._watcher = None
@@ -152,10 +159,10 @@ class Guardian:
         self.close()
 
     def _look_after(self) -> None:
-        while True:
+        while not self._closing.is_set():
             self.check(time.monotonic())
-            if self._closing.wait(POLL_S):
-                return
+            self._closing.wait(POLL_S)
+        self._end()
 
     def check(self, now_s: float) -> None:
         """See how the watcher is and do what is to be done. Waits for nothing; now_s: a clock that only goes on."""

@@ -128,6 +128,7 @@ class Engine:
         self.latency = Ledger(rate, terms, self._path.filter_ms)
         self._dry_fade = Fade(fade)
         self._separating = False
+        self._torn = False  # whether what has begun was not finished
         self._closed = False
         roles = {role for separator in separators.values() for role in separator.sources}
         for name in sorted(options.gains_db, key=lambda name: name not in roles):  # a slot may differ from its role
@@ -150,7 +151,7 @@ class Engine:
         Returns `out` if given; otherwise an array of the engine's own, overwritten by the next call. separate: also
         return the sources, (slots, samples[, channels]), by slot of the bank's largest model, always an array of the
         engine's own; they have no gains and no limiter. Ask for them in every call or in none: what was not asked for
-        is not computed.
+        is not computed. After a call that something interrupted the next one begins with `reset`.
         Raises ConfigError for a block of another shape or type, never for anything the samples hold.
         """
         if self._closed:
@@ -169,12 +170,15 @@ class Engine:
             raise ConfigError(f"out: expected the block's shape {block.shape}, got {out.shape}")
         elif out.dtype.kind != "f":
             raise ConfigError(f"out: expected an array for floating point samples, got {out.dtype}")
+        if self._torn:  # something was raised in mid-sound, by Ctrl-C or want of memory: what it left fits nothing
+            self.reset()
         if separate and not self._separating:
             self._separating = True
             self._path.begin_sources()
         lanes_in = block[None] if block.ndim == 1 else block.T
         lanes_out = out[None] if out.ndim == 1 else out.T
         done = 0
+        self._torn = True
         while done < count:
             step = min(count - done, self._length - self._filled)
             new = self._gather(lanes_in[:, done : done + step])
@@ -184,6 +188,7 @@ class Engine:
             done += step
             if self._filled == self._length:
                 self._hop()
+        self._torn = False
         if not separate:
             return out
         sources = self._source_block.reshape(self._slots, self.channels, -1)[:, :, :count]
@@ -297,6 +302,7 @@ class Engine:
         unknown domain, and for "auto" where there is no monitor."""
         self._must_be_open()
         if domain == AUTO and self._monitor:
+            self._hand_over.orders.withdraw()
             self._hand_over.locked = DRY
             return
         if domain not in self.domains:
@@ -318,8 +324,11 @@ class Engine:
         self._controls.set_gain(role, db)
 
     def reset(self) -> None:
-        """As new: nothing is remembered of the sound so far. Domain, gains and bypass stay as they are."""
+        """As new: nothing is remembered of the sound so far. Domain, gains and bypass stay as they are, and a domain
+        that was asked for still comes."""
         self._must_be_open()
+        self._torn = True
+        self.counters.clear()
         self.journal.sample += self._filled
         self._controls.take()
         self.journal.note(RESET)
@@ -332,8 +341,8 @@ class Engine:
         self._step_filled = 0
         self._separating = False
         self._limited_calls = 0
-        self.counters.clear()
         self._begin_hop()
+        self._torn = False
 
     def repeat(self, entry: Entry) -> None:
         """What the journal of another engine like this says, once as many samples were taken in as it says: so the
@@ -371,5 +380,5 @@ class Engine:
 
     def _grow(self, samples: int) -> None:
         """Make room for blocks of this many samples."""
-        self._block = np.zeros((samples, self.channels), np.float32)
         self._source_block = np.zeros((self._slots * self.channels, samples), np.float32)
+        self._block = np.zeros((samples, self.channels), np.float32)  # the last: its length says that there is room

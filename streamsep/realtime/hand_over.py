@@ -34,6 +34,11 @@ class Verdicts(Protocol):
         ...
 
     @property
+    def hop(self) -> int:
+        """Hops of the recent window that it is a verdict on."""
+        ...
+
+    @property
     def decision(self) -> int:
         """Index of the domain that should be heard, or -1: the dry sound."""
         ...
@@ -115,6 +120,7 @@ class HandOver:
         self._monitor = monitor
         self._states = [tuple(rendering.separator.state()) for rendering in self.renderings]  # names of the arrays
         self._told = (DRY - 1, DRY)  # nothing yet
+        self._since = 0  # the first hop of the recent window that is remembered
 
     @audio_thread
     def process(self, spectrum: Spectrum, samples: Samples, asleep: bool) -> None:
@@ -128,7 +134,7 @@ class HandOver:
             self._report(self._monitor, samples)
             self._take_verdict(self._monitor)
         if self.resting:
-            self.incoming, self.heading = None, self._home
+            self._give_up()
             self._waking = self._warm_hops
             if asleep:
                 return
@@ -159,10 +165,9 @@ class HandOver:
         }
 
     def restart(self) -> None:
-        """Control side. Nothing is remembered of the sound so far; the domain, dry or not, and the lock stay."""
-        self.orders.take()
-        if self.incoming is not None:
-            self.incoming, self.heading = None, self._home
+        """Control side. Nothing is remembered of the sound so far; the domain, dry or not, the lock and what was
+        ordered stay."""
+        self._give_up()
         for rendering in self.renderings:
             rendering.restart()
         self.total, self.masks = self.active.total, self.active.masks
@@ -170,6 +175,7 @@ class HandOver:
         self._sounds.fill(0)
         if self._monitor is not None:
             self._monitor.recent.reset()
+            self._since = self._monitor.recent.hops
 
     def repeat(self, entry: Entry) -> None:
         """Control side, while nobody processes: go over as somebody's journal says. Raises ModelError when the state
@@ -214,7 +220,7 @@ class HandOver:
     def _take_verdict(self, monitor: Monitor) -> None:
         """The monitor wants a domain to be heard, or the dry sound: if nobody insists on another, so be it."""
         board = monitor.board
-        if not board.poll() or self.incoming is not None or self.hurried:
+        if not board.poll() or board.hop < self._since or self.incoming is not None or self.hurried:
             return
         wanted = board.decision
         if self.locked not in (DRY, wanted):
@@ -237,11 +243,18 @@ class HandOver:
         self._left, self._behind = listen_hops, 0
 
     @audio_thread
+    def _give_up(self) -> None:
+        """Nobody comes in now; if that was ordered, it is begun anew as soon as it can be."""
+        if self.incoming is not None:
+            self.orders.put_back()
+            self.incoming, self.heading = None, self._home
+
+    @audio_thread
     def _bring_in(self, active: Rendering, incoming: Rendering) -> None:
         """The incoming one hears the newest hop, or the two oldest that it missed; then it waits, then it is faded
         in."""
         if self.hurried and not self._fade.weight:
-            self.incoming, self.heading = None, self._home
+            self._give_up()
             return
         waiting = self._behind + 1
         for _ in range(min(2, waiting)):

@@ -27,6 +27,15 @@ class Mailbox:
         """Leave a new order. The control side's, from any thread."""
         self._newest = order
 
+    def withdraw(self) -> None:
+        """What waits is not to be carried out, nor what was taken put back. The control side's, from any thread."""
+        self._newest = None
+
+    @audio_thread
+    def put_back(self) -> None:
+        """What was taken last waits again, unless a newer one does. The audio side's."""
+        self._taken = None
+
     @audio_thread
     def take(self) -> Order | None:
         """The newest order if it was not taken before. The audio side's."""

@@ -111,7 +111,8 @@ class Rendering:
     def restart(self) -> None:
         """Forget the past, without making anything anew: the next hop is the first, gains where they should be. Until
         then every source has an equal share."""
-        self.separator.reset()
+        if not self._forget():
+            self._counters.separator_faults += 1
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
         self.order[:] = self._usual
@@ -147,10 +148,19 @@ class Rendering:
     @audio_thread
     def _fail(self) -> None:
         self._counters.separator_faults += 1
-        self.separator.reset()  # what made it fail may be in its state
+        self._forget()  # what made it fail may be in its state
         self._waiting.fill(1.0 / len(self._used))
         self._used.fill(1.0 / len(self._used))
         self.total.fill(1.0)
+
+    @audio_thread
+    def _forget(self) -> bool:
+        """Have the separator forget; whether it could."""
+        try:
+            self.separator.reset()
+        except Exception:  # as in `process`
+            return False
+        return True
 
     @audio_thread
     def _move_gains(self) -> None:

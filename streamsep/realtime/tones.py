@@ -16,7 +16,7 @@ from streamsep.realtime.limiter import highest
 
 HOP_S = 0.012
 HOPS = 4  # of a window
-LOWEST_HZ, HIGHEST_HZ = 100.0, 10_000.0  # of the tones that are looked at
+LOWEST_HZ, HIGHEST_HZ = 100.0, 20_000.0  # of the tones that are looked at: what is heard
 KEPT = 85  # hops of the past: a second
 SILENT = 1e-30
 WHOLE = 0  # in place of a bin: the sound as a whole
