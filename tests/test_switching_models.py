@@ -125,7 +125,8 @@ def names_of(roles: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def test_switching_back_and_forth_leaks_nothing() -> None:
-    """A minute of a switch every fifth of a second; see the README for ten minutes of one a second."""
+    """A switch every fifth of a second, for 40 s or longer. What leaks grows every time; a process that many tests
+    have used may also take a page or two more for itself."""
     from streamsep.models.subject import memory_of
 
     bank = open_bank("zoo")
@@ -141,7 +142,11 @@ def test_switching_back_and_forth_leaks_nothing() -> None:
         monitor.say(domain, (domain, monitor.recent.hops, states[domain]))
         engine.process(block)
 
-    memory = memory_of(back_and_forth, 200, first=100)
-    assert engine.counters.switches == 400
-    assert memory.kept < 4096
-    assert memory.grown < 2**20
+    for tries in range(1, 4):
+        memory = memory_of(back_and_forth, 60, first=40)
+        assert engine.counters.switches == tries * 200
+        assert memory.kept < 4096
+        if memory.grown < 2**18:
+            break
+    else:
+        pytest.fail(f"it grew by {memory.grown} bytes, and more the times before")
