@@ -12,21 +12,19 @@ well. A source that falls silent makes figures of short pieces wild.
 
 import argparse
 import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from export import recognition_fit
 from export.calibration_fit import choose, fit, picked_db
-from export.card import CHECKSUMS, checksums
 from export.gather import Floats, Table, gather
+from export.replaced import replaced, with_manifest
 from streamsep.errors import StreamsepError
 from streamsep.models.bank import bank_folder
-from streamsep.models.manifest import METADATA_KEY, Calibrations, parse_manifest
+from streamsep.models.manifest import Calibrations
 
 RAW = ("confidence", "silhouette")  # that models are also picked by, as they are
 
@@ -145,32 +143,14 @@ def calibrate(table: Table) -> tuple[dict[str, Calibrations], Report]:
 
 
 def write(bank: Path, calibrations: dict[str, Calibrations]) -> list[Path]:
-    """Put them into the look-back graphs of a bank, and its checksums right. All files are written beside, then each
-    replaced whole; the checksums come last. Raises ModelError for a graph whose manifest is not valid."""
-    part = bank / ".calibration.part"
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
-    part.mkdir()
-    try:
-        for domain, calibration in calibrations.items():
-            for path in sorted(bank.glob(f"{domain}-look-back-*.onnx")):
-                (part / path.name).write_bytes(calibrated(path, calibration))
-        paths = [new.replace(bank / new.name) for new in sorted(part.iterdir())]
-        (part / CHECKSUMS).write_text(checksums(bank), encoding="utf-8")
-        (part / CHECKSUMS).replace(bank / CHECKSUMS)
-        return paths
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-
-
-def calibrated(path: Path, calibration: Calibrations) -> bytes:
-    """The content of a model file, with another calibration in its manifest."""
-    model = onnx.load(path)
-    said = next((entry for entry in model.metadata_props if entry.key == METADATA_KEY), None)
-    manifest = parse_manifest(said.value if said else "", str(path))
-    if said:
-        said.value = manifest.model_copy(update={"calibration": calibration}).model_dump_json()
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content
+    """Put them into the look-back graphs of a bank; the paths of these. Raises ModelError for a graph whose manifest
+    is not valid."""
+    paths = [path for domain in calibrations for path in sorted(bank.glob(f"{domain}-look-back-*.onnx"))]
+    with replaced(bank, "calibration") as part:
+        for path in paths:
+            found = calibrations[path.name.partition("-look-back-")[0]]
+            (part / path.name).write_bytes(with_manifest(path, calibration=found))
+    return paths
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

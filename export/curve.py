@@ -13,6 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export.log import read_log
+from streamsep.errors import StreamsepError
+from streamsep.whole_files import whole
 
 SMOOTH = 100  # steps of the running mean
 
@@ -63,9 +65,8 @@ def draw_curves(logs: Sequence[Path], path: Path) -> None:
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
         panel.legend(loc="lower right", frameon=False)
-    part = path.with_suffix(".part")
-    figure.savefig(part, format="png")
-    part.replace(path)
+    with whole(path) as part:
+        figure.savefig(part, format="png")
 
 
 def main() -> None:
@@ -76,7 +77,7 @@ def main() -> None:
     options = parser.parse_args()
     try:
         draw_curves(options.logs, options.out)
-    except (ValueError, OSError) as error:
+    except (StreamsepError, ValueError, OSError) as error:
         raise SystemExit(str(error)) from None
 
 

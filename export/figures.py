@@ -8,15 +8,13 @@ beside, then each is replaced whole; SHA256SUMS comes last.
 import argparse
 import json
 import re
-import shutil
 from pathlib import Path
 from typing import Any
 
-import onnx
-
-from export.card import CHECKSUMS, checksums, figures
+from export.card import figures
+from export.replaced import replaced, with_manifest
 from streamsep.errors import StreamsepError
-from streamsep.models.manifest import METADATA_KEY, parse_manifest
+from streamsep.models.loader import read_manifest
 
 # A card's section of figures: a sentence, or what the names mean and a table; then something else.
 SECTION = re.compile(r"(?<=^## Figures\n\n).*?(?=\n\n8 bits: )", re.MULTILINE | re.DOTALL)
@@ -38,42 +36,19 @@ def read_metrics(paths: list[Path], domain: str) -> dict[str, Any]:
     return found
 
 
-def refigured(path: Path, metrics: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
-    """The content of a model file with these figures in its manifest, and all the figures that it then has.
-
-    Raises ModelError for a graph whose manifest is not valid."""
-    model = onnx.load(path)
-    said = next((entry for entry in model.metadata_props if entry.key == METADATA_KEY), None)
-    manifest = parse_manifest(said.value if said else "", str(path))
-    assert said is not None  # or there would be no manifest
-    together = dict(manifest.metrics) | metrics
-    said.value = manifest.model_copy(update={"metrics": together}).model_dump_json()
-    content: bytes = model.SerializeToString(deterministic=True)
-    return content, together
-
-
 def refigure(bank: Path, domain: str, metrics: dict[str, Any]) -> None:
-    """The same for all files of a model in a bank. Raises ModelError, and ValueError naming the card when it is none
-    that export.release wrote."""
-    paths, card = sorted(bank.glob(f"{domain}-*.onnx")), bank / f"{domain}.md"
-    part = bank / ".figures.part"
-    shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
-    part.mkdir()
-    try:
-        together: dict[str, Any] = {}
-        for path in paths:
-            content, together = refigured(path, metrics)
-            (part / path.name).write_bytes(content)
+    """Put figures into all files of a model in a bank, beside those it has. Raises ModelError for a graph whose
+    manifest is not valid, and ValueError naming the card when it is none that export.release wrote."""
+    card = bank / f"{domain}.md"
+    with replaced(bank, "figures") as part:
+        together = metrics
+        for path in sorted(bank.glob(f"{domain}-*.onnx")):
+            together = dict(read_manifest(path).metrics) | metrics
+            (part / path.name).write_bytes(with_manifest(path, metrics=together))
         text, found = SECTION.subn(lambda _: figures(together), card.read_text(encoding="utf-8"))
         if found != 1:
             raise ValueError(f"{card}: expected a card that export.release wrote, with a section of figures")
         (part / card.name).write_text(text, encoding="utf-8")
-        for new in sorted(part.iterdir()):
-            new.replace(bank / new.name)
-        (part / CHECKSUMS).write_text(checksums(bank), encoding="utf-8")
-        (part / CHECKSUMS).replace(bank / CHECKSUMS)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def main() -> None:

@@ -30,6 +30,7 @@ from streamsep.evaluation.quality import SPEECH
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.masking import role_of
 from streamsep.realtime.min_phase_path import MinPhasePath
+from streamsep.whole_files import whole
 
 Sound = NDArray[np.floating]
 
@@ -191,13 +192,11 @@ def measure(data: Path, domain: str, rate: int, limit: int) -> list[Row]:
 def write_table(path: Path, rows: Sequence[Row]) -> None:
     """The numbers as CSV; replaced whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
-    with open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(path) as part, open(part, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [field.name for field in fields(Row)])
         table.writeheader()
         for row in rows:
             table.writerow({k: round(v, 4) if isinstance(v, float) else v for k, v in asdict(row).items()})
-    part.replace(path)
 
 
 def read_table(path: Path) -> list[Row]:
@@ -278,9 +277,8 @@ def main() -> None:
                 for rate in RATES:
                     rows += measure(options.data, domain, rate, options.limit)
             write_table(table, rows)
-        part = options.out.with_suffix(".part")
-        draw(part, read_table(table))
-        part.replace(options.out)
+        with whole(options.out) as part:
+            draw(part, read_table(table))
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
 

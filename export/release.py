@@ -8,7 +8,6 @@ its release. `export.figures` puts in the figures, once they are measured.
 
 import argparse
 import json
-import shutil
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -18,7 +17,7 @@ import numpy as np
 import onnx
 import torch
 
-from export.card import ABOUT, CHECKSUMS, Checks, File, card, checksums, notes
+from export.card import ABOUT, Checks, File, card, notes
 from export.centres import warm_starts
 from export.corpus import RATE, Clip, Clips
 from export.frontend import FrontEnd
@@ -38,6 +37,7 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
+from export.replaced import replaced
 from export.stages import corpora_of, describe_stage, stages_of_release
 from export.temperature import best_temperature, scale_logits
 from export.to_onnx import (
@@ -183,10 +183,7 @@ def release(
     frames = analyse(front, speech_like(np.random.default_rng(0), SECONDS))
     temperature = temper(net, front, data, manifest.domain)
     print(temperature)
-    part = out / f".{manifest.domain}.part"
-    shutil.rmtree(part, ignore_errors=True)  # of a release that was killed
-    part.mkdir(parents=True)
-    try:
+    with replaced(out, manifest.domain) as part:
         paths = write_graphs(net, with_centres(net, manifest, data, cache, part), part)
         graphs = {name: Batch(path) for name, path in paths.items()}
         found = errors(net, frames, graphs["step-fp32"], graphs["look-back-fp32"])
@@ -204,12 +201,6 @@ def release(
         made = onnx.load(paths["step-int8"]).doc_string  # needs what all need
         checks = Checks(found, price, temperature, made, cpu_model())
         (part / f"{manifest.domain}.md").write_text(card(files, checks), encoding="utf-8")
-        for path in sorted(part.iterdir()):
-            path.replace(out / path.name)
-        (part / CHECKSUMS).write_text(checksums(out), encoding="utf-8")
-        (part / CHECKSUMS).replace(out / CHECKSUMS)
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
 
 
 def main() -> None:

@@ -29,6 +29,7 @@ from streamsep.evaluation.lists import Mixture, mixtures
 from streamsep.evaluation.metrics import best_order, si_sdr_improvement_db
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Manifest
+from streamsep.whole_files import whole
 
 BUDGET_US = 100  # that a hop may take
 CHECKPOINTS = ("best.pt", "last.pt")  # the first that a run has is measured
@@ -200,14 +201,12 @@ def write(out: Path, points: Sequence[Point], domain: str) -> None:
     """The picture, and the numbers beside it; each file is replaced whole."""
     out.parent.mkdir(parents=True, exist_ok=True)
     best = best_for_their_time(points)
-    part = out.with_suffix(".part")
-    with open(part, "w", newline="", encoding="utf-8") as file:
+    with whole(out.with_suffix(".csv")) as part, open(part, "w", newline="", encoding="utf-8") as file:
         table = csv.DictWriter(file, [*(field.name for field in fields(Point)), "best_for_its_time"])
         table.writeheader()
         table.writerows(asdict(point) | {"best_for_its_time": point in best} for point in points)
-    part.replace(out.with_suffix(".csv"))
-    draw(part, points, domain)
-    part.replace(out)
+    with whole(out) as part:
+        draw(part, points, domain)
 
 
 def main() -> None:
@@ -222,10 +221,9 @@ def main() -> None:
         parser.error(f"--out: expected a name that ends in .png, got {options.out}")
     torch.set_num_threads(1)
     try:
-        points = measure(options.runs, options.data, options.domain)
+        write(options.out, measure(options.runs, options.data, options.domain), options.domain)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None
-    write(options.out, points, options.domain)
 
 
 if __name__ == "__main__":

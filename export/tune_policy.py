@@ -38,6 +38,7 @@ from streamsep.monitor.calibration import PAPERS, estimates, names_needed, recog
 from streamsep.monitor.judge import ConfidenceJudge, JudgeOptions
 from streamsep.monitor.look_back import BROAD, Moment, Watch
 from streamsep.monitor.policy import PolicyOptions
+from streamsep.whole_files import whole
 
 SPLIT = "val"  # nothing is ever chosen by what the test lists say
 EVERY_S = 0.5  # between two looks
@@ -267,11 +268,10 @@ def plain(found: Outcome) -> dict[str, Any]:
 
 
 def write(path: Path, make: Callable[[Path], Any]) -> None:
-    """Beside, then in its place."""
+    """With its folder; whole, or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    make(part)
-    part.replace(path)
+    with whole(path) as part:
+        make(part)
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from small_disk import small_disk
 
+from streamsep import whole_files
 from streamsep.audio import files
 from streamsep.errors import AudioError, StreamsepError
 
@@ -187,13 +188,13 @@ def test_a_file_cannot_be_written_into_a_folder_that_is_not_there(tmp_path):
 def test_on_a_full_disk_the_reason_is_said_and_all_stay_as_they_were(tmp_path, size):
     sound, one, two = tmp_path / "a.wav", tmp_path / "one.json", tmp_path / "two.html"
     files.write(sound, SOUND, 16000)
-    files.write_texts({one: "one", two: "two"})
+    whole_files.write_texts({one: "one", two: "two"})
     before = {path: path.read_bytes() for path in tmp_path.iterdir()}
     with small_disk(size):
         with pytest.raises(AudioError, match=r"a\.wav: cannot be written: File too large"):
             files.write(sound, SOUND * 2, 16000)
         with pytest.raises(StreamsepError, match=r"two\.html: cannot be written: File too large"):
-            files.write_texts({one: "1" * size, two: "2" * 1000})
+            whole_files.write_texts({one: "1" * size, two: "2" * 1000})
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
@@ -201,26 +202,26 @@ def test_what_a_link_leads_to_is_replaced_and_a_pipe_is_written_to(tmp_path):
     link, text, pipe = tmp_path / "link", tmp_path / "text", tmp_path / "pipe"
     text.write_text("old")
     link.symlink_to(text)
-    files.write_texts({link: "new"})
+    whole_files.write_texts({link: "new"})
     assert link.is_symlink()
     assert text.read_text() == "new"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    files.write_texts({pipe: "through"})
+    whole_files.write_texts({pipe: "through"})
     assert os.read(reader, 100) == b"through"
     os.close(reader)
     assert pipe.is_fifo()
 
 
 def test_a_folder_is_made_and_tried(tmp_path):
-    files.prepare(tmp_path / "a" / "b")
+    whole_files.prepare(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
     (tmp_path / "file").touch()
     with pytest.raises(
         StreamsepError, match="file: cannot be written into: there is a file of this name; -o wants a"
     ):
-        files.prepare(tmp_path / "file")
+        whole_files.prepare(tmp_path / "file")
     with pytest.raises(StreamsepError, match="file/b: cannot be written into: Not a directory"):
-        files.prepare(tmp_path / "file" / "b")
+        whole_files.prepare(tmp_path / "file" / "b")
     with small_disk(0), pytest.raises(StreamsepError, match="a: cannot be written into: File too large"):
-        files.prepare(tmp_path / "a")
+        whole_files.prepare(tmp_path / "a")

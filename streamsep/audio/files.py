@@ -1,9 +1,6 @@
-"""Sound files: any that libsndfile reads, and float WAV that is never half written; nor are reports beside them."""
+"""Sound files: any that libsndfile reads, and float WAV that is never half written."""
 
 import os
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +8,7 @@ import soundfile as sf
 
 from streamsep.arrays import Block
 from streamsep.errors import AudioError, StreamsepError
+from streamsep.whole_files import whole
 
 LARGEST_WAV = 2**32 - 4096  # bytes of samples; a WAV counts its length in 32 bits
 ANEW = "write it anew, for example with `ffmpeg -i IN OUT.wav`"
@@ -87,52 +85,6 @@ def write(path: Path | str, samples: Block, rate: int) -> None:
         raise AudioError(str(error)) from None
 
 
-def write_texts(texts: Mapping[Path, str]) -> None:
-    """Reports by their paths, UTF-8: all of them whole, or all files stay as they were. Raises StreamsepError."""
-    with ExitStack() as all_or_none:
-        for path, text in texts.items():
-            all_or_none.enter_context(whole(path)).write_text(text, encoding="utf-8")
-
-
-@contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A new file to write into, of the same suffix; it takes the place of `path` in the end, and is gone if something
-    goes wrong before. What is no file but a pipe or a device is written to as it is.
-
-    Raises StreamsepError, which names `path`, for any OSError."""
-    try:
-        target = path.resolve()  # what a link leads to is replaced, and not the link
-        if target.exists() and not target.is_file() and not target.is_dir():
-            yield target
-            return
-        handle, name = tempfile.mkstemp(prefix=".writing-", suffix=target.suffix, dir=target.parent)
-        os.close(handle)
-        beside = Path(name)
-        try:
-            yield beside
-            beside.chmod(0o666 & ~_umask())  # mkstemp's are for the owner's eyes only
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise StreamsepError(f"{path}: cannot be written: {error.strerror or error}") from None
-
-
-def prepare(folder: Path) -> None:
-    """Make a folder, and try to write into it: before the work whose results are to be there.
-
-    Raises StreamsepError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b" ")
-    except OSError as error:
-        reason = error.strerror
-        if isinstance(error, FileExistsError):
-            reason = "there is a file of this name; -o wants a folder"
-        raise StreamsepError(f"{folder}: cannot be written into: {reason}") from None
-
-
 def _name(path: Path) -> Path | bytes:
     """What soundfile takes: by itself it fails at names that are not UTF-8, which only POSIX has."""
     return os.fsencode(path) if os.name == "posix" else path
@@ -146,10 +98,3 @@ def _reason(path: Path) -> str | None:
     except OSError as error:
         return error.strerror
     return None
-
-
-def _umask() -> int:
-    """The process's file mode mask, which can only be read by setting it."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -99,7 +99,7 @@ def measured(
     """A new report. folder: where it is to be written. Raises ConfigError or ModelError, and StreamsepError when it
     could not be written there."""
     import streamsep
-    from streamsep.audio import files
+    from streamsep import whole_files
     from streamsep.bench.run import measure
     from streamsep.models.bank import precisions_in
 
@@ -118,7 +118,7 @@ def measured(
         if heard not in domains:
             raise ConfigError(f"domain: unknown domain {heard!r}; this bank has {sorted(domains)}")
         if folder is not None:
-            files.prepare(folder)
+            whole_files.prepare(folder)
         remarks.print("Measuring; this takes some time, and the machine should do nothing else.")
         both = (first, *(each for each in found if each != first))
         report = measure(make, heard, both, seconds, lambda part: remarks.print(f"  {part}", style="dim"))
@@ -146,15 +146,16 @@ def a_bank(what: Path | None) -> Iterator[Path | None]:
     if what is None or what.is_dir():
         yield what
         return
+    from streamsep.models.bank import look_back_beside
     from streamsep.models.loader import open_model
 
     manifest, _ = open_model(what)
     with tempfile.TemporaryDirectory(prefix="streamsep-bench-") as folder:
-        name = f"{manifest.domain}-step-{manifest.precision}.onnx"
-        shutil.copy(what, Path(folder) / name)
-        look_back = what.with_name(what.name.replace("-step", "-look-back"))
+        path = Path(folder) / f"{manifest.domain}-step-{manifest.precision}.onnx"
+        shutil.copy(what, path)
+        look_back = look_back_beside(what)
         if look_back != what and look_back.is_file():
-            shutil.copy(look_back, Path(folder) / name.replace("-step", "-look-back"))
+            shutil.copy(look_back, look_back_beside(path))
         yield Path(folder)
 
 
@@ -206,12 +207,12 @@ class Making:
 def write(folder: Path, report: dict[str, Any]) -> None:
     """The report for programs, for people, and for a README. Raises StreamsepError; then all three are what they
     were."""
-    from streamsep.audio import files
+    from streamsep import whole_files
     from streamsep.bench.markdown import markdown
     from streamsep.bench.page import page
 
-    files.prepare(folder)
-    files.write_texts(
+    whole_files.prepare(folder)
+    whole_files.write_texts(
         {
             folder / REPORT: json.dumps(report, indent=1, allow_nan=False) + "\n",
             folder / PAGE: page(report),

@@ -25,12 +25,12 @@ def demo(
 
     Example: [bold]streamsep demo -o demo-out[/]
     """
+    from streamsep import whole_files
     from streamsep.assembly import load
-    from streamsep.audio import files
     from streamsep.config import load_settings
     from streamsep.demo import run
 
-    files.prepare(folder)
+    whole_files.prepare(folder)
     scene = run.bundled_scene()
     with load(domain=scene.segments[0].domain, rate=scene.rate) as engine:
         done = run.perform(engine, scene)

@@ -96,7 +96,7 @@ def read_sound(path: Path) -> "tuple[Sound, int]":
 
 def writable(file: Path | None) -> None:
     """Nothing is measured before there is a place for the report of `--json FILE`. Raises StreamsepError."""
-    from streamsep.audio import files
+    from streamsep import whole_files
 
     if file is None:
         return
@@ -106,7 +106,7 @@ def writable(file: Path | None) -> None:
         if file.is_dir():
             raise ConfigError(f"--json: {file} is a folder; name a file")
         if file.is_file() or not file.exists():
-            files.prepare(file.resolve().parent)
+            whole_files.prepare(file.resolve().parent)
     except OSError as error:
         raise ConfigError(f"--json: {file}: cannot be written: {error.strerror}") from None
 

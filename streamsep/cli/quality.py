@@ -91,7 +91,7 @@ def quality(
 
     Example: [bold]streamsep quality data --domains noise --systems all --figures all --limit 20[/]
     """
-    from streamsep.audio import files
+    from streamsep import whole_files
     from streamsep.evaluation.lists import joined, mixtures
     from streamsep.evaluation.metrics import require
     from streamsep.evaluation.quality import FIGURES, measure, summarise
@@ -140,7 +140,7 @@ def quality(
     results.print("SI-SDR and SDR are in dB; ± is half of the 95 % interval, by talker, song or kind of sound.")
     if file is not None:
         plain = {key: _finite(asdict(interval)) for key, interval in found.items()}
-        files.write_texts({file: json.dumps(plain, indent=1, allow_nan=False) + "\n"})
+        whole_files.write_texts({file: json.dumps(plain, indent=1, allow_nan=False) + "\n"})
 
 
 def show(summaries: "dict[str, dict[str, Interval]]", title: str, mixtures: int) -> None:

@@ -57,7 +57,7 @@ def scenes(
     """
     from itertools import islice
 
-    from streamsep.audio import files
+    from streamsep import whole_files
     from streamsep.evaluation import made_scenes
     from streamsep.evaluation import scenes as listed_scenes
     from streamsep.evaluation.scene_figures import draw_delays, draw_worth
@@ -73,7 +73,7 @@ def scenes(
     bank = open_bank(**settings.models.model_dump())
     for folder in (kept, pictures):
         if folder is not None:
-            files.prepare(folder)
+            whole_files.prepare(folder)
     plain = settings.model_dump()
     source = listed_scenes.listed if which == "listed" else made_scenes.made
     keep = None if kept is None else Kept(kept, made_with(bank, plain))
@@ -84,12 +84,12 @@ def scenes(
     summary = summarise(scores)
     show(summary, f"{len(scores)} {which} scenes of {split}")
     if pictures is not None:
-        with files.whole(pictures / f"{which}-worth.png") as picture:
+        with whole_files.whole(pictures / f"{which}-worth.png") as picture:
             draw_worth(picture, summary)
-        with files.whole(pictures / f"{which}-delays.png") as picture:
+        with whole_files.whole(pictures / f"{which}-delays.png") as picture:
             draw_delays(picture, scores)
     if file is not None:
-        files.write_texts({file: json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"})
+        whole_files.write_texts({file: json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"})
 
 
 def show(summary: "dict[str, Interval]", title: str) -> None:

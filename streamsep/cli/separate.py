@@ -55,6 +55,7 @@ def separate(
 
     Example: [bold]streamsep separate street.wav -o street --domain noise --set gains_db.noise=-30[/]
     """
+    from streamsep import whole_files
     from streamsep.audio import files
     from streamsep.record.folder import is_recording
 
@@ -82,7 +83,7 @@ def separate(
             write_decisions(aside, sound.name, samples, rate, result)
         outputs = [*(f"{name}.wav" for name in ("listen", *result.sources)), DECISIONS, TIMELINE]
         summary["files"] = [*(name for name in outputs if (aside / name).exists()), SUMMARY]
-        files.write_texts({aside / SUMMARY: json.dumps(summary, indent=2, allow_nan=False) + "\n"})
+        whole_files.write_texts({aside / SUMMARY: json.dumps(summary, indent=2, allow_nan=False) + "\n"})
     if as_json:
         print_json(summary)
     else:
@@ -204,13 +205,13 @@ def summarise(sound: Path, done: Done, took_s: float) -> dict[str, Any]:
 
 def write_decisions(folder: Path, name: str, samples: "Block", rate: int, result: "Separation") -> None:
     """The monitor's looks, a line each, and a picture of them with the sound's name, where there is matplotlib."""
-    from streamsep.audio import files
+    from streamsep import whole_files
     from streamsep.evaluation.timeline import draw_timeline
 
     lines = [json.dumps(asdict(look), allow_nan=False) + "\n" for look in result.decisions]
-    files.write_texts({folder / DECISIONS: "".join(lines)})
+    whole_files.write_texts({folder / DECISIONS: "".join(lines)})
     try:
-        with files.whole(folder / TIMELINE) as picture:
+        with whole_files.whole(folder / TIMELINE) as picture:
             draw_timeline(
                 picture,
                 name,

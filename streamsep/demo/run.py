@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from streamsep import whole_files
 from streamsep.arrays import Block
 from streamsep.audio import files
 from streamsep.evaluation.figures import Row, Stretch, draw_scene
@@ -110,10 +111,8 @@ def measure(scene: Scene, estimates: Block) -> tuple[Figure, ...]:
 
 
 def write(folder: Path, scene: Scene, done: Performance) -> list[Path]:
-    """Write the mixture, what is heard, and every source as long as its segment; float WAV, at the scene's rate.
-
-    Raises StreamsepError when the folder cannot be made or written into."""
-    files.prepare(folder)
+    """Write the mixture, what is heard, and every source as long as its segment, into a folder that is there; float
+    WAV, at the scene's rate. Raises AudioError when one cannot be written."""
     sounds = {"mixture": scene.mixture, "listen": done.listen}
     for segment in scene.segments:
         for name, estimate in zip(segment.sources, done.sources, strict=True):
@@ -143,7 +142,7 @@ def draw(path: Path, scene: Scene, done: Performance, gains_db: Mapping[str, flo
         for segment in scene.segments
     ]
     title = f"streamsep: separated while it happens, {done.latency.ms:g} ms behind the sound"
-    with files.whole(path) as picture:
+    with whole_files.whole(path) as picture:
         draw_scene(picture, rows, stretches, scene.rate, title)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -29,6 +28,7 @@ from streamsep.evaluation.switching import (
     improvements_db,
     systems_db,
 )
+from streamsep.whole_files import write_texts
 
 FORMAT = "1"  # of the kept figures; a new one whenever they would come out otherwise
 
@@ -73,9 +73,7 @@ class Kept:
             return json.loads(path.read_text(encoding="utf-8"))
         found = make()
         self.folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(found), encoding="utf-8")
-        part.replace(path)
+        write_texts({path: json.dumps(found)})
         return found
 
 

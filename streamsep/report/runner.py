@@ -17,7 +17,7 @@ from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
-from streamsep.audio import files
+from streamsep import whole_files
 from streamsep.child import ONE_THREAD
 from streamsep.errors import StreamsepError
 from streamsep.models.bank import bank_folder
@@ -38,7 +38,7 @@ def run(
     a process was killed or the folder cannot be written into."""
     jobs = {study.name: study.jobs(lists) for study in studies}
     made_with = fingerprint(lists)
-    files.prepare(report)
+    whole_files.prepare(report)
     parts = {(study.name, job): part(report, study.name, job) for study in studies for job in jobs[study.name]}
     every = [(study, job, parts[study.name, job]) for study in studies for job in jobs[study.name]]
     missing = [one for one in every if kept(one[2], made_with) is None]
@@ -89,8 +89,8 @@ def plain(value: Any) -> Any:
 
 def write_whole(path: Path, text: str) -> None:
     """With its folder; nobody ever finds half of it. Raises StreamsepError."""
-    files.prepare(path.parent)
-    files.write_texts({path: text})
+    whole_files.prepare(path.parent)
+    whole_files.write_texts({path: text})
 
 
 def _work(study: Study, lists: Lists, job: Job, path: Path, made_with: str) -> None:
