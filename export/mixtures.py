@@ -26,14 +26,17 @@ from export.augment import (
 )
 from export.corpus import Clip, Clips, NoClipsError
 
+INSTRUMENTS = ("instrument", "other", "drums", "bass")  # roles
 UNCLEAN = ("PicovoiceBarista",)  # a third of a clip is speech, and nobody knows whose
 PEAK = 0.99  # of full scale, so that no mixture is louder than a recording can be
 
 
-def clips_if_any(data: Path, split: str, roles: tuple[str, ...], cache: Path) -> Clips | None:
+def clips_if_any(
+    data: Path, split: str, roles: tuple[str, ...], cache: Path, without: tuple[str, ...] = ()
+) -> Clips | None:
     """None where the data has no such clips: what a corpus does not have is done without."""
     try:
-        return Clips(data, split, roles, cache)
+        return Clips(data, split, roles, cache, without)
     except NoClipsError:
         return None
 
@@ -157,7 +160,7 @@ class MusicMixer(Mixer):
     def __init__(self, data: Path, split: str, cache: Path) -> None:
         self.vocals = Clips(data, split, ("vocals",), cache)
         self.accompaniments = Clips(data, split, ("accompaniment",), cache)
-        self.instruments = clips_if_any(data, split, ("instrument", "other", "drums", "bass"), cache)
+        self.instruments = clips_if_any(data, split, INSTRUMENTS, cache)
         partner = {(clip.corpus, clip.song): clip for clip in self.accompaniments.clips}
         self.rooms = Rooms(data)
         self.pairs = [
@@ -208,18 +211,23 @@ class EnvironmentMixer(Mixer):
     def __init__(self, data: Path, split: str, cache: Path) -> None:
         self.events = Clips(data, split, ("event",), cache)
         self.noises = clips_if_any(data, split, ("noise",), cache)
+        self.talkers = clips_if_any(data, split, ("talker",), cache, without=UNCLEAN)
+        self.instruments = clips_if_any(data, split, INSTRUMENTS, cache)
         self.rooms = Rooms(data)
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
-        """Two kinds of event, or in some a noise or a made sound for the second."""
+        """Two kinds of event; in some a made sound for the second, or a noise, a talker or an instrument: there are
+        few events to learn from, and whatever makes the other sound, an event has to be told from it."""
         first, second = self.events.draw_two(rng)
         kind = rng.random()
-        if kind < 0.05:
+        others = [clips for clips in (self.noises, self.talkers, self.instruments) if clips]
+        if kind < 0.04:
             other = synthetic_noise(rng, samples)
-        elif kind < 0.1:
+        elif kind < 0.08:
             other = pitched_noise(rng, samples)
-        elif kind < 0.2 and self.noises:
-            other = self.event(rng, self.noises, self.noises.draw(rng), samples)
+        elif kind < 0.38 and others:
+            clips = others[rng.integers(len(others))]
+            other = self.event(rng, clips, clips.draw(rng), samples)
         else:
             other = self.event(rng, self.events, second, samples)
         return self.event(rng, self.events, first, samples), other

@@ -37,6 +37,7 @@ from export.losses import (
 )
 from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
+from export.optimizer import Optimizer
 from export.processes import Processes, signals_to_stop
 from export.recipe import Recipe
 from export.stages import Stages, stages_before
@@ -186,7 +187,7 @@ def train(
     average = torch.optim.swa_utils.AveragedModel(
         net, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995), use_buffers=True
     )
-    optimizer = torch.optim.Adam(net.parameters(), recipe.learning_rate)
+    optimizer = Optimizer(net)
     out.mkdir(parents=True, exist_ok=True)
     newest, first, best, waited, before = out / "last.pt", 0, -math.inf, 0, 0.0
     stages: Stages = [] if start is None else start.stages
@@ -202,7 +203,11 @@ def train(
             raise SystemExit(f"{newest}: belongs to another recipe; choose another --out")
         net.load_state_dict(content["net"])
         average.load_state_dict(content["average"])
-        optimizer.load_state_dict(content["optimizer"])
+        try:
+            optimizer.load_state_dict(content["optimizer"])
+        except KeyError:
+            wanted = f"choose another --out, and --start {newest} to begin with its weights"
+            raise SystemExit(f"{newest}: of an older version, whose optimizer was another; {wanted}") from None
         if start is None or "before" in content:
             stages = stages_before(content)
         first, best, waited, before = (content[key] for key in ("step", "best", "waited", "seconds"))
@@ -230,13 +235,11 @@ def train(
         steps = range(first + 1, recipe.steps + 1)
         for done, batch in zip(steps, batches.of(steps), strict=True):
             sources = torch.tensor(batch, device=device)
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(recipe, done - 1)
             loss, parts = objective(sources, done - 1)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(net.parameters(), 5.0)
-            optimizer.step()
+            optimizer.step(learning_rate(recipe, done - 1))
             average.update_parameters(net)
             figures = processes.mean(parts).tolist()
 

@@ -16,6 +16,7 @@ from streamsep.models.bank import Bank
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.inline import InlineMonitor
+from streamsep.on_disk import zeros
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.ledger import Ledger
@@ -57,22 +58,24 @@ def separate(
     config: str | Path | Mapping[str, Any] = "default",
     domain: str | None = None,
     progress: Progress | None = None,
+    disk: Path | None = None,
     **settings: Any,
 ) -> Separation:
     """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for
     bit. With the domain "auto" the monitor looks at set times of the recording, so the same one always comes out the
     same; there a source is silent while its domain is not heard, and all are while the dry sound is.
 
-    progress: called with the share that is done: 0 once the models are loaded, then now and then. The other
-    arguments are those of `load`. Raises AudioError when there are no samples, ConfigError or ModelError as `load`
-    does."""
+    progress: called with the share that is done: 0 once the models are loaded, then now and then. disk: a folder in
+    which all that comes out lies, in files without names that go with the arrays, where hours of it are too much for
+    the memory. The other arguments are those of `load`. Raises AudioError when there are no samples, StreamsepError
+    when the disk is full, ConfigError or ModelError as `load` does."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise AudioError(f"samples: expected (samples,) or (samples, channels), not empty, got shape {samples.shape}")
     chosen = settings_of(config, domain, settings)
     engine, bank, monitor = build_inline(chosen, rate, 1 if samples.ndim == 1 else samples.shape[1])
     with engine:
-        take = Take(engine, bank, samples, engine.latency.samples)
+        take = Take(engine, bank, samples, engine.latency.samples, disk)
         decisions = _run(take, monitor, chosen.monitor.every_s, progress or (lambda share: None))
         return take.separation(chosen, decisions)
 
@@ -101,13 +104,13 @@ def _run(take: "Take", monitor: InlineMonitor | None, every_s: float, progress: 
 class Take:
     """One recording on its way through an engine. `listen` is what is heard, in the shape of `samples`."""
 
-    def __init__(self, engine: Engine, bank: Bank, samples: Block, late: int) -> None:
-        """late: samples of latency to take out."""
+    def __init__(self, engine: Engine, bank: Bank, samples: Block, late: int, disk: Path | None) -> None:
+        """late: samples of latency to take out. disk: see `separate`."""
         self.engine, self.samples, self.late = engine, samples, late
-        self._bank = bank
+        self._bank, self._disk = bank, disk
         self._names = {domain: slot_names(model.manifest.sources) for domain, model in bank.models.items()}
-        self.listen = np.empty(samples.shape, np.float32)
-        self._slots = np.empty((max(map(len, self._names.values())), *samples.shape), np.float32)
+        self.listen = zeros(samples.shape, disk)
+        self._slots = zeros((max(map(len, self._names.values())), *samples.shape), disk)
         self._changes: list[Span] = []  # as the engine tells of them
 
     def put(self, block: Block, at: int) -> slice:
@@ -162,7 +165,8 @@ class Take:
                 continue
             slots = dict(zip(self._names[span.domain], self._slots, strict=False))
             for name in slots:
-                result.setdefault(name, np.zeros(shape, np.float32))
+                if name not in result:
+                    result[name] = zeros(shape, self._disk)
             first, last = max(0, int((span.start_s - fade_s) * rate)), min(int(end_s * rate) + 1, shape[0])
             for at in range(first, last, FILE_BLOCK):  # of hours of sound there is little room for anything beside it
                 part = slice(at, min(at + FILE_BLOCK, last))

@@ -1,18 +1,19 @@
 """A recorded session, heard again: the same engine, the same sound, and at the same samples what was done then."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from streamsep.assembly import make_engine, make_guard
+from streamsep.errors import AudioError
 from streamsep.models.bank import Bank, open_bank
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.realtime.edges import Edges
 from streamsep.realtime.engine import AUTO, Engine
 from streamsep.realtime.hand_over import DRY
 from streamsep.realtime.journal import FALL, HAND_OVER, RISE, Entry, Journal
-from streamsep.record.folder import Recorded, read
+from streamsep.record.folder import DECISIONS, Recorded, read
 from streamsep.recording import FILE_BLOCK, WATCHED_S, Progress, Separation, Take
 
 
@@ -26,23 +27,35 @@ class Replay:
     difference: float  # the largest there is, full scale 1
 
 
-def replay(folder: Path, progress: Progress = lambda share: None) -> Replay:
-    """The session in this folder once more. progress: as of `recording.separate`.
+def replay(folder: Path, progress: Progress = lambda share: None, disk: Path | None = None) -> Replay:
+    """The session in this folder once more. progress, disk: as of `recording.separate`.
 
     Raises AudioError or ConfigError for what is no recording, and ModelError when the models are not those it was
     made with."""
     recorded = read(folder)
     bank = open_bank(**recorded.settings.models.model_dump())
     recorded.check(bank)
+    decisions = looks(recorded)
     with engine_of(recorded, bank) as engine:
-        take = Take(engine, bank, recorded.input, late=0)
+        take = Take(engine, bank, recorded.input, 0, disk)
         _play(take, recorded, progress)
-        decisions = [Evaluation(**seen) for seen in recorded.decisions]
         separation = take.separation(recorded.settings, decisions)
     differing = np.flatnonzero((take.listen != recorded.output).any(axis=1))
     if not len(differing):
         return Replay(recorded, separation, None, 0.0)
     return Replay(recorded, separation, int(differing[0]), float(np.abs(take.listen - recorded.output).max()))
+
+
+def looks(recorded: Recorded) -> list[Evaluation]:
+    """What the monitor saw. Raises AudioError, which names the file and the line, for what is no look."""
+    found = []
+    for number, line in enumerate(recorded.decisions, 1):
+        try:
+            found.append(Evaluation(**line))
+        except TypeError:
+            wanted, path = [field.name for field in fields(Evaluation)], recorded.folder / DECISIONS
+            raise AudioError(f"{path}: line {number}: expected an object of {wanted}, got {list(line)}") from None
+    return found
 
 
 def engine_of(recorded: Recorded, bank: Bank) -> Engine:

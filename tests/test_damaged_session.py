@@ -55,6 +55,7 @@ def appended(text: str) -> Callable[[Path], object]:
         (EVENTS, appended('{"event": "bypass", "sample": 3, "on": "x"}\n'), "not an event of this session"),
         (EVENTS, appended('{"event": "hand-over", "sample": 3, "domain": "rain"}\n'), "not an event of this session"),
         ("decisions.jsonl", lambda path: path.write_text("{\n"), "not JSON"),
+        ("decisions.jsonl", lambda path: path.write_text('{"a": 1}\n'), "line 1: expected an object of ['time_s'"),
         ("input.wav", Path.unlink, "no such file"),
         (SESSION, lambda path: path.write_text(""), "not what `streamsep live --record` writes"),
         (SESSION, lambda path: path.write_text("[]"), "not what `streamsep live --record` writes"),

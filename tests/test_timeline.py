@@ -1,5 +1,6 @@
 """The picture of what the monitor saw: rendered, and looked at."""
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 from matplotlib.image import imread
 from strategies import noise
 
+from streamsep.evaluation.figures import HOP, MOST_FRAMES, PITCHES, mel_picture
 from streamsep.evaluation.timeline import COLOURS, draw_timeline
 
 RATE = 16_000
@@ -45,3 +47,21 @@ def test_each_domain_has_a_colour_of_its_own_where_it_is_heard(tmp_path: Path) -
 def test_what_was_never_decided_can_be_drawn(tmp_path: Path, spans: list[tuple[float, str | None]]) -> None:
     picture = drawn(tmp_path / "a.png", times_s=[], scores=[], smoothed=[], spans=spans)
     assert picture.std() > 0.05
+
+
+def test_the_spectrum_of_hours_has_the_columns_of_a_picture_and_takes_no_memory() -> None:
+    """The tone is in the row of its pitch from the middle on, however long it is."""
+    for seconds in (4, 600):
+        sound = np.zeros((seconds * RATE, 2), np.float32)
+        sound[len(sound) // 2 :] = np.sin(2 * np.pi * 1000 / RATE * np.arange(len(sound) // 2))[:, None]
+        tracemalloc.start()
+        picture = mel_picture(sound, RATE)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert picture.shape[0] == PITCHES
+        assert seconds * RATE // HOP <= picture.shape[1] or MOST_FRAMES <= picture.shape[1] < 2 * MOST_FRAMES
+        assert peak < 3 * picture.nbytes + 200_000
+        half = picture.shape[1] // 2
+        assert (picture[:, : half - 3] < -100).all()
+        wanted = PITCHES * np.log1p(1000 / 700) / np.log1p(RATE / 2 / 700)
+        np.testing.assert_allclose(picture[:, half + 3 :].argmax(axis=0), wanted, atol=2)

@@ -302,9 +302,10 @@ def test_two_events_are_of_two_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyP
     twos = []
     for seed in range(60):
         mixer.pair(np.random.default_rng(seed), 2000)
-        twos += [{clip.group for clip in heard}] if len(heard) == 2 else []
+        kinds = [clip.group for clip in heard if clip in mixer.events.clips]
+        twos += [set(kinds)] if len(kinds) == 2 else []
         heard.clear()
-    assert len(twos) > 40
+    assert len(twos) > 25
     assert all(kinds == {"bell", "j.wav"} for kinds in twos)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 
 from streamsep.cli.console import print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, nothing_to_hear, read_sound
-from streamsep.cli.written import DECISIONS, SUMMARY, TIMELINE, check_folder, written_at_once
+from streamsep.cli.written import DECISIONS, SUMMARY, TIMELINE, check_folder, existing, written_at_once
 from streamsep.errors import ConfigError
 from streamsep.realtime.masking import gain_db_of
 
@@ -67,11 +67,11 @@ def separate(
                 f"{sound}: a recorded session has settings of its own; for others separate its input.wav"
             )
         with watched(sound.name) as watch:
-            done = again(sound, watch)
+            done = again(sound, watch, existing(folder))
     else:
         settings = chosen(config, domain, changes)
         with watched(sound.name) as watch:
-            done = afresh(sound, settings, watch)
+            done = afresh(sound, settings, watch, existing(folder))
         if settings.domain != "auto" and (remark := nothing_to_hear(settings, list(done.result.sources))):
             remarks.print(remark, soft_wrap=True)
     samples, rate, result = done.samples, done.rate, done.result
@@ -132,21 +132,22 @@ def watched(name: str) -> Iterator[Watch]:
             bar.stop()
 
 
-def afresh(sound: Path, settings: "Settings", watch: Watch) -> Done:
-    """A sound file, separated."""
+def afresh(sound: Path, settings: "Settings", watch: Watch, disk: Path) -> Done:
+    """A sound file, separated; disk: see `recording.separate`."""
     from streamsep.recording import separate as separate_samples
 
     samples, rate = read_sound(sound)
-    return Done(samples, rate, settings, separate_samples(samples, rate, settings.model_dump(), progress=watch))
+    result = separate_samples(samples, rate, settings.model_dump(), progress=watch, disk=disk)
+    return Done(samples, rate, settings, result)
 
 
-def again(folder: Path, watch: Watch) -> Done:
-    """A recorded session, heard again."""
+def again(folder: Path, watch: Watch, disk: Path) -> Done:
+    """A recorded session, heard again; disk: see `recording.separate`."""
     import numpy as np
 
     from streamsep.replay import replay as hear_again
 
-    heard = hear_again(folder, watch)
+    heard = hear_again(folder, watch, disk)
     recorded = heard.recorded
     rate, at = recorded.facts["rate"], heard.differs_at
     replay = {
@@ -215,7 +216,7 @@ def write_decisions(folder: Path, name: str, samples: "Block", rate: int, result
             draw_timeline(
                 picture,
                 name,
-                samples.mean(axis=1),
+                samples,
                 rate,
                 [look.time_s for look in result.decisions],
                 [look.score for look in result.decisions],

@@ -27,6 +27,11 @@ def check_folder(folder: Path) -> None:
         raise AudioError(f"{folder}: cannot be written into: {error.strerror}") from None
 
 
+def existing(folder: Path) -> Path:
+    """The folder, or where it will be made: the innermost of those around it that there is."""
+    return next(path for path in (folder, *folder.absolute().parents) if path.exists())
+
+
 @contextmanager
 def written_at_once(folder: Path, sound: Path) -> Iterator[Path]:
     """A hidden folder to write everything into; then it is moved out file by file, so that no file is ever half

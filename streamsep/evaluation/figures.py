@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from streamsep.arrays import Block
 
+MOST_FRAMES = 4000  # of a picture: more than a screen has columns
 WINDOW = 1024  # samples; long enough to draw the partials of a voice as lines
 HOP = 256
 RANGE_DB = 70.0  # what is quieter than the mixture's loudest bin by more is black
@@ -83,17 +84,25 @@ def draw_scene(path: Path, rows: Sequence[Row], stretches: Sequence[Stretch], ra
 
 
 def mel_picture(samples: Block, rate: int) -> NDArray[np.float64]:
-    """(samples,) -> (PITCHES, frames): level in dB, rows evenly spaced in mel from 0 Hz to half the rate."""
-    padded = np.pad(np.asarray(samples, np.float64), WINDOW // 2)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(WINDOW))) ** 2
+    """(samples,) or (samples, channels) -> (PITCHES, frames): level in dB of the channels' mean, rows evenly
+    spaced in mel from 0 Hz to half the rate.
+
+    A frame begins every HOP samples; of hours only every so manieth does, so that there are never 2 * MOST_FRAMES."""
+    middles = range(0, len(samples) + 1, HOP)
+    middles = middles[:: max(1, len(middles) // MOST_FRAMES)]
     mels = (np.arange(PITCHES) + 0.5) / PITCHES * _mel(rate / 2)
     rows = 700 * np.expm1(mels / 1127) * WINDOW / rate
     below = np.minimum(rows.astype(int), WINDOW // 2 - 1)
     share = rows - below
-    between = power[:, below] * (1 - share) + power[:, below + 1] * share
-    picture: NDArray[np.float64] = 10 * np.log10(between.T + 1e-12)
-    return picture
+    picture = np.empty((PITCHES, len(middles)))
+    for column, middle in enumerate(middles):
+        first = middle - WINDOW // 2
+        piece, at = samples[max(0, first) : first + WINDOW], max(0, -first)
+        frame = np.zeros(WINDOW)
+        frame[at : at + len(piece)] = piece if piece.ndim == 1 else piece.mean(axis=1)
+        power = np.abs(np.fft.rfft(frame * np.hanning(WINDOW))) ** 2
+        picture[:, column] = power[below] * (1 - share) + power[below + 1] * share
+    return 10 * np.log10(picture + 1e-12)
 
 
 def pitch_ticks(rate: int) -> tuple[NDArray[np.float64], list[str]]:

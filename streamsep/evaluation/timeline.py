@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from streamsep.arrays import Block
 from streamsep.evaluation.figures import PITCHES, RANGE_DB, mel_picture, pitch_ticks
 
 COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00", "#999933", "#332288")  # Okabe & Ito
 DRY = "#bbbbbb"
-LONGEST_PICTURE = 4000  # columns: more than a screen has
 LETTERS = 130  # of a label, that fit into the width of the picture
 
 
 def draw_timeline(
     path: Path,
     title: str,
-    samples: NDArray[np.floating],
+    samples: Block,
     rate: int,
     times_s: Sequence[float],
     scores: Sequence[Mapping[str, float | None]],
@@ -26,7 +26,7 @@ def draw_timeline(
 ) -> None:
     """Write a PNG 1400 pixels wide.
 
-    samples: (samples,) of the mixture. scores, smoothed: at times_s, by domain, in dB, None where there was no
+    samples: of the mixture. scores, smoothed: at times_s, by domain, in dB, None where there was no
     decision: what one look says, drawn as dots, and what was decided by, drawn as lines. spans: from when on which
     domain is heard, None for the dry sound. Needs matplotlib (the extra "figures")."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -41,7 +41,6 @@ def draw_timeline(
     top, band, below = figure.subplots(3, 1, sharex=True, height_ratios=(5, 0.6, 4))
 
     picture = mel_picture(samples, rate)
-    picture = picture[:, :: max(1, picture.shape[1] // LONGEST_PICTURE)]
     loudest = float(picture.max())
     top.imshow(
         picture, origin="lower", aspect="auto", extent=(0, seconds, 0, PITCHES), cmap="magma",
