@@ -37,14 +37,16 @@ def error_ratios_db(estimates: Tensor, heard: Tensor, mixture: Tensor, limit: fl
 def scale_invariant_ratios_db(estimates: Tensor, heard: Tensor, mixture: Tensor, limit: float = 1e-3) -> Tensor:
     """Minus the scale-invariant signal-to-distortion ratio (Le Roux et al. 2019); shapes and `limit` as above.
 
-    The source is scaled as the estimate has it before the two are compared. A silent source has no scale, so it asks
-    for silence, as above; but an estimate that is softer than it should be costs nothing down to the limit.
+    The source is scaled as the estimate has it before the two are compared, and nothing is gained above 30 dB.
+    However soft an estimate is, it is told how wrong it is: a network must not hide a source that it cannot find. A
+    silent source has no scale, so it asks for silence, as above.
     """
-    soft = limit * mixture.square().sum(-1)[:, None, None] + 1e-9
+    whole, energy = mixture.square().sum(-1)[:, None, None], heard.square().sum(-1)[:, None]
+    soft = torch.where(energy > 1e-6 * whole, 1e-7, limit) * whole + 1e-9
     alike = estimates @ heard.transpose(1, 2)  # (batch, estimates, sources)
-    wanted = alike.square() / heard.square().sum(-1)[:, None].clamp_min(1e-9)
+    wanted = alike.square() / energy.clamp_min(1e-9)
     error = (estimates.square().sum(-1)[:, :, None] - wanted).clamp_min(0)
-    return 10 * torch.log10((error + soft) / (wanted + soft))
+    return 10 * torch.log10((error + limit * wanted + soft) / (wanted + soft))
 
 
 def best_order(cost: Tensor) -> Tensor:
