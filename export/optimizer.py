@@ -11,8 +11,6 @@ import torch
 
 from export.networks import Chimera
 
-MATRICES = 2.0  # times the recipe's learning rate: the size of a matrix's step, as a root mean square like Adam's
-
 
 class Optimizer:
     """Both in one: it has the methods of torch's optimizers that the training needs."""
@@ -21,6 +19,7 @@ class Optimizer:
         matrices = [weights for weights in net.trunk.parameters() if weights.ndim == 2]
         inside = {id(weights) for weights in matrices}
         others = [weights for weights in net.parameters() if id(weights) not in inside]
+        # its steps as large as Adam's usually are, as a root mean square: one learning rate does for both
         self._muon = torch.optim.Muon(matrices, weight_decay=0.0, adjust_lr_fn="match_rms_adamw")
         self._adam = torch.optim.Adam(others)
 
@@ -31,9 +30,9 @@ class Optimizer:
 
     def step(self, rate: float) -> None:
         """Move the weights along their gradients. rate: the learning rate of this step."""
-        for optimizer, own in ((self._muon, MATRICES * rate), (self._adam, rate)):
+        for optimizer in (self._muon, self._adam):
             for group in optimizer.param_groups:
-                group["lr"] = own
+                group["lr"] = rate
             optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def test_a_disk_without_room_is_said_at_once(tmp_path: Path) -> None:
 
 def test_what_is_kept_on_disk_is_the_same_and_takes_no_memory(tmp_path: Path) -> None:
     models = {"bank": str(make_bank(tmp_path / "bank")), "precision": "fp32"}
-    sound = noise(0, 90 * RATE)
+    sound = noise(0, 25 * RATE)
     peaks, results = [], []
     for disk in (None, tmp_path):
         tracemalloc.start()

@@ -125,6 +125,18 @@ def test_a_run_of_before_a_recipe_had_its_younger_keys_goes_on(start: Start, fol
     average([old, checkpoint(path)])
 
 
+def test_a_run_of_before_the_optimizer_changed_is_told_how_to_go_on(start: Start, folder: Path) -> None:
+    start("old", "--minutes", "0")
+    path = folder / "old" / "last.pt"
+    content = checkpoint(path)
+    content["optimizer"] = torch.optim.Adam(torch.nn.Linear(2, 2).parameters()).state_dict()
+    train.save(path, content)
+    with pytest.raises(SystemExit, match=r"last\.pt: of an older version, .*choose another --out, and --start .*last"):
+        start("old")
+    assert checkpoint(path).keys() == content.keys()
+    start("new", "--start", "old/last.pt")
+
+
 def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder: Path) -> None:
     start("first")
     start("second", "--start", "first/last.pt", recipe="environment", steps=1, learning_rate=1e-12)
