@@ -211,7 +211,7 @@ class EnvironmentMixer(Mixer):
     def __init__(self, data: Path, split: str, cache: Path) -> None:
         self.events = Clips(data, split, ("event",), cache)
         self.noises = clips_if_any(data, split, ("noise",), cache)
-        self.talkers = clips_if_any(data, split, ("talker",), cache, without=UNCLEAN)
+        self.talkers = clips_if_any(data, split, ("talker",), cache)  # whose voices they are does not matter here
         self.instruments = clips_if_any(data, split, INSTRUMENTS, cache)
         self.rooms = Rooms(data)
 

@@ -14,7 +14,7 @@ from streamsep.errors import StreamsepError
 PIECE = bytes(1 << 20)
 
 
-def zeros(shape: Sequence[int], folder: Path | None) -> NDArray[np.float32]:
+def zeros(shape: Sequence[int], folder: str | Path | None) -> NDArray[np.float32]:
     """Zeros of this shape: in memory, or in a nameless file in `folder`, which is gone with the array, however the
     process ends.
 

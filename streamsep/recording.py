@@ -58,7 +58,7 @@ def separate(
     config: str | Path | Mapping[str, Any] = "default",
     domain: str | None = None,
     progress: Progress | None = None,
-    disk: Path | None = None,
+    disk: str | Path | None = None,
     **settings: Any,
 ) -> Separation:
     """A whole recording, (samples,) or (samples, channels) of floats in [-1, 1], through the live engine, bit for
@@ -104,7 +104,7 @@ def _run(take: "Take", monitor: InlineMonitor | None, every_s: float, progress: 
 class Take:
     """One recording on its way through an engine. `listen` is what is heard, in the shape of `samples`."""
 
-    def __init__(self, engine: Engine, bank: Bank, samples: Block, late: int, disk: Path | None) -> None:
+    def __init__(self, engine: Engine, bank: Bank, samples: Block, late: int, disk: str | Path | None) -> None:
         """late: samples of latency to take out. disk: see `separate`."""
         self.engine, self.samples, self.late = engine, samples, late
         self._bank, self._disk = bank, disk
