@@ -361,6 +361,17 @@ def test_a_wrong_use_is_told_apart_from_a_failure(arguments):
     assert run(*arguments).exit_code == 2
 
 
+def test_results_that_cannot_be_written_are_one_red_line_and_a_reader_who_has_had_enough_is_none():
+    command = [sys.executable, "-m", "streamsep", "models", "--json"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert done.stderr == "streamsep: standard output: cannot be written: No space left on device\n"
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
 def test_the_installed_command_says_no_in_one_red_line():
     command = [sys.executable, "-m", "streamsep", "separate", "nowhere.wav"]
     environment = os.environ | {"FORCE_COLOR": "1", "TERM": "xterm-256color", "COLUMNS": "40"}
