@@ -154,7 +154,9 @@ def _at(sound: NDArray[np.float32], level_db: float) -> NDArray[np.float32]:
 
 def from_training(domain: str, mixer: Mixer) -> Iterator[Mixture]:
     """Mixtures as the model of this domain was trained on, to recognise the domain by: they are varied, and of many
-    more clips. Nobody knows which clips, and how well a model separates them says little: it has heard them."""
+    more clips; but of its own kind alone. Nobody knows which clips, and how well a model separates them says little:
+    it has heard them."""
+    mixer.strangers = 0.0
     number = made = 0
     while made < FROM_TRAINING:
         sources = mixer.example(np.random.default_rng([0, number]), LENGTH)

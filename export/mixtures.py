@@ -47,6 +47,7 @@ class Mixer:
     symmetric = False  # the slots are of one kind and may come out in any order
     snr_db = (-6.0, 6.0)  # of the first source over the second, by `rms`
     level_db = (-52.0, -12.0)  # of the mixture, RMS under full scale; less where its peaks would not fit
+    strangers = 0.0  # share of examples with a source of another domain's kind: good to learn from, not to know it by
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
         """The two raw sources of one example, (samples,) each."""
@@ -207,6 +208,7 @@ class EnvironmentMixer(Mixer):
     """Event | event."""
 
     symmetric = True
+    strangers = 0.3
 
     def __init__(self, data: Path, split: str, cache: Path) -> None:
         self.events = Clips(data, split, ("event",), cache)
@@ -225,7 +227,7 @@ class EnvironmentMixer(Mixer):
             other = synthetic_noise(rng, samples)
         elif kind < 0.08:
             other = pitched_noise(rng, samples)
-        elif kind < 0.38 and others:
+        elif kind < 0.08 + self.strangers and others:
             clips = others[rng.integers(len(others))]
             other = self.event(rng, clips, clips.draw(rng), samples)
         else:

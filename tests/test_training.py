@@ -300,14 +300,19 @@ def test_two_events_are_of_two_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyP
         return real(rng, clips, clip, samples)
 
     monkeypatch.setattr(mixer, "event", event)
-    twos = []
-    for seed in range(60):
-        mixer.pair(np.random.default_rng(seed), 2000)
-        kinds = [clip.group for clip in heard if clip in mixer.events.clips]
-        twos += [set(kinds)] if len(kinds) == 2 else []
-        heard.clear()
-    assert len(twos) > 25
-    assert all(kinds == {"bell", "j.wav"} for kinds in twos)
+    twos: dict[float, list[set[str]]] = {}
+    for mixer.strangers in (mixer.strangers, 0.0):  # the first to learn from, the second to know the domain by
+        twos[mixer.strangers] = []
+        for seed in range(60):
+            mixer.pair(np.random.default_rng(seed), 2000)
+            twos[mixer.strangers] += [{clip.group for clip in heard}] if len(heard) == 2 else []
+            heard.clear()
+    some, none = twos.values()
+    assert len(none) > 40
+    assert all(kinds == {"bell", "j.wav"} for kinds in none)
+    others = [kinds - {"bell", "j.wav"} for kinds in some]
+    assert 0.1 < np.mean([bool(kinds) for kinds in others]) < 0.5
+    assert set().union(*others) == {"a.wav", "b.wav", "i.wav", "f.wav"}  # talkers and an instrument
 
 
 def test_a_mixture_of_talkers_is_of_two_different_ones(tmp_path: Path) -> None:
