@@ -301,11 +301,11 @@ def test_two_events_are_of_two_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(mixer, "event", event)
     twos: dict[float, list[set[str]]] = {}
-    for mixer.strangers in (mixer.strangers, 0.0):  # the first to learn from, the second to know the domain by
-        twos[mixer.strangers] = []
+    for strangers in (mixer.strangers, 0.0):  # the first to learn from, the second to know the domain by
+        mixer.strangers, twos[strangers] = strangers, []
         for seed in range(60):
             mixer.pair(np.random.default_rng(seed), 2000)
-            twos[mixer.strangers] += [{clip.group for clip in heard}] if len(heard) == 2 else []
+            twos[strangers] += [{clip.group for clip in heard}] if len(heard) == 2 else []
             heard.clear()
     some, none = twos.values()
     assert len(none) > 40
