@@ -56,15 +56,15 @@ def draw_curves(logs: Sequence[Path], path: Path) -> None:
             label = f"{name}: best {figures[best]:.2f} dB at step {steps[best]:.0f}"
             validation.plot(steps[best], figures[best], "*", markersize=13, color=line.get_color())
         validation.plot(steps, figures, ".-", color=line.get_color(), label=label)
-    training.set_ylabel("SNR, dB")
-    training.set_title(f"training mixtures: signal-to-noise ratio, mean of the last {SMOOTH} steps", loc="left")
+    training.set_ylabel("dB")
+    training.set_title(f"training mixtures: SNR or SI-SDR, as the recipe has it, mean of {SMOOTH} steps", loc="left")
     validation.set_ylabel("SI-SDR improvement, dB")
     validation.set_title("validation list: SI-SDR improvement of the averaged weights", loc="left")
     validation.set_xlabel("steps")
     for panel in (training, validation):
         panel.grid(alpha=0.3)
         panel.spines[["top", "right"]].set_visible(False)
-        panel.legend(loc="lower right", frameon=False)
+    figure.legend(*validation.get_legend_handles_labels(), loc="outside lower left", ncols=2, frameon=False)
     with whole(path) as part:
         figure.savefig(part, format="png")
 
