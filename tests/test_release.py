@@ -169,14 +169,14 @@ def test_all_that_the_weights_went_through_is_on_the_card_with_its_data(
     def released(*more: str) -> tuple[Manifest, str]:
         monkeypatch.setattr(sys, "argv", ["release", "last.pt", "--data", str(data), "--out", str(zoo), *more])
         main()
-        return read_manifest(zoo / "environment-step-int8.onnx"), (zoo / "environment.md").read_text(encoding="utf-8")
+        return read_manifest(zoo / "speech-step-int8.onnx"), (zoo / "speech.md").read_text(encoding="utf-8")
 
     def minutes(manifest: Manifest) -> dict[str, float]:
         return {item.corpus: item.minutes for item in manifest.training.data}
 
-    write_checkpoint(checkpoint, replace(NOISE, recipe="environment"))  # of a run that recorded nothing
+    write_checkpoint(checkpoint, replace(NOISE, recipe="speech"))  # of a run that recorded nothing
     manifest, card = released("--after", "music.yaml")
-    assert minutes(manifest) == {"Street": 0.15, "MIR-1K": 0.1, "Band": 0.05}
+    assert minutes(manifest) == {"TSP": 0.05, "AN4": 0.05, "MIR-1K": 0.1, "Band": 0.05}
     assert manifest.licence.startswith("Research use only")
     assert "- An unrecorded number of steps of recipe music, " in card
     assert "not recorded" not in card
