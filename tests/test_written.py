@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from calibrated import make_calibrated_bank, promising
 from hypothesis import given
@@ -138,15 +140,19 @@ def test_where_a_target_is_a_folder_everything_stays_as_it_was(bank: list[str], 
 
 
 @pytest.mark.parametrize("size", [0, 1000, 20_000])
-def test_on_a_full_disk_the_file_and_the_reason_are_named_and_everything_stays_as_it_was(
-    bank: list[str], size: int
+@pytest.mark.parametrize("separated", [False, True])  # it fails while separating, or only when the files are written
+def test_on_a_full_disk_the_place_and_the_reason_are_named_and_everything_stays_as_it_was(
+    bank: list[str], size: int, separated: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if separated:
+        monkeypatch.setattr("streamsep.recording.zeros", lambda shape, folder: np.zeros(shape, np.float32))
     wanted = ["separate", "in.wav", "-o", "out", "--domain", "noise", *bank]
     assert run(*wanted).exit_code == 0
     before = contents(Path("out"))
     with small_disk(size):
         line = refused(*wanted, "--set", "gains_db.noise=-40")
-    assert line == "streamsep: out/listen.wav: cannot be written: File too large"
+    place = "out/listen.wav: cannot be written" if separated else r"out: cannot hold \d+\.\d MB while separating"
+    assert re.fullmatch(f"streamsep: {place}: File too large", line)
     assert contents(Path("out")) == before
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(before)
 
