@@ -31,12 +31,10 @@ UNCLEAN = ("PicovoiceBarista",)  # a third of a clip is speech, and nobody knows
 PEAK = 0.99  # of full scale, so that no mixture is louder than a recording can be
 
 
-def clips_if_any(
-    data: Path, split: str, roles: tuple[str, ...], cache: Path, without: tuple[str, ...] = ()
-) -> Clips | None:
+def clips_if_any(data: Path, split: str, roles: tuple[str, ...], cache: Path) -> Clips | None:
     """None where the data has no such clips: what a corpus does not have is done without."""
     try:
-        return Clips(data, split, roles, cache, without)
+        return Clips(data, split, roles, cache)
     except NoClipsError:
         return None
 
