@@ -2,8 +2,9 @@
 
 Separates and measures the validation mixtures of every domain with every model of BANK (int8 graphs: those that run),
 fits the maps from measures to SI-SDRi, says how well they choose between the models (cross-validated: no map has
-heard a clip that it is judged by), and writes them into the manifests of the look-back graphs of both precisions.
-Nothing else of a graph changes. What was measured is kept in the cache, beside what was found, as JSON.
+heard the talkers, songs or kinds of sound that it is judged by), and writes them into the manifests of the look-back
+graphs of both precisions. Nothing else of a graph changes. What was measured is kept in the cache, beside what was
+found, as JSON.
 
 The maps are fitted to SI-SDRi of the whole mixture, not of the two seconds that the measures look at: the former
 picks better (by 1 to 4 % of what an oracle gains over chance), and judged by those two seconds it picks about as

@@ -98,7 +98,7 @@ def estimates(table: Table, maps: dict[str, Calibration]) -> Floats:
 
 
 def cross_validated(table: Table, form: Form, strength: float) -> Floats:
-    """The estimates of every mixture, by maps that were fitted to none of its clips."""
+    """The estimates of every mixture, by maps that were fitted to none of its talkers, songs or kinds of sound."""
     found = np.full(table.measures.shape[:3], np.nan)
     for fitted, left_out in folds(table):
         found[left_out] = estimates(table.only(left_out), fit(table.only(fitted), form, strength))
@@ -106,13 +106,14 @@ def cross_validated(table: Table, form: Form, strength: float) -> Floats:
 
 
 def folds(table: Table) -> Iterator[tuple[Rows, Rows]]:
-    """Mixtures to fit and mixtures of the list to judge by, which share no clip. In FOLDS turns each is judged once:
-    first clips are dealt out to the turns, so that all mixtures with the same one are judged in the same turn."""
-    firsts, numbers = np.unique(table.clips[:, 0], return_inverse=True)
+    """Mixtures to fit and mixtures of the list to judge by, which share no talker, song or kind of sound. In FOLDS
+    turns each is judged once: what is in the first slots is dealt out to the turns, so that all mixtures with the
+    same there are judged in the same turn."""
+    firsts, numbers = np.unique(table.groups[:, 0], return_inverse=True)
     turns = np.random.default_rng(0).permutation(len(firsts))[numbers] % FOLDS
     for turn in range(FOLDS):
         left_out = np.logical_and(turns == turn, table.listed)
-        fitted = np.logical_not(np.isin(table.clips, table.clips[left_out]).any(axis=1))
+        fitted = np.logical_not(np.isin(table.groups, table.groups[left_out]).any(axis=1))
         if left_out.any():
             yield fitted, left_out
 

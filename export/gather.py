@@ -36,6 +36,7 @@ REMIXED = 80  # mixtures of a domain that are made of the list's sources, beside
 RATIOS_DB = {"noise": (-5.0, 10.0), "music": (-2.5, 2.5)}  # of slot 0 over slot 1, as in the lists
 OTHER_RATIOS_DB = (-5.0, 5.0)
 LEVELS_DB = (-40.0, -20.0)  # of full scale
+COLUMNS = ("truth", "groups", "listed", "measures", "si_sdri_db")  # of the table, a row a mixture
 
 Floats = NDArray[np.float64]
 
@@ -47,7 +48,7 @@ class Table:
     domains: tuple[str, ...]
     names: tuple[str, ...]  # of the measures
     truth: NDArray[np.intp]  # (mixtures,): number of the domain
-    clips: NDArray[np.str_]  # (mixtures, 2)
+    groups: NDArray[np.str_]  # (mixtures, 2): the talkers, songs or kinds of sound in it
     listed: NDArray[np.bool_]  # (mixtures,): whether it is one of the list, or remixed
     measures: Floats  # (mixtures, moments, models, names)
     si_sdri_db: Floats  # (mixtures, models): of the whole mixture, mean over the slots
@@ -61,7 +62,7 @@ class Table:
         """Of these mixtures."""
         return replace(
             self,
-            **{name: getattr(self, name)[rows] for name in ("truth", "clips", "listed", "measures", "si_sdri_db")},
+            **{name: getattr(self, name)[rows] for name in COLUMNS},
         )
 
 
@@ -84,10 +85,7 @@ def gather(bank: Path, data: Path, cache: Path, precision: str) -> tuple[Table, 
 
 def joined(table: Table, more: Table) -> Table:
     """Two tables of one bank, one below the other."""
-    both = {
-        name: np.concatenate([getattr(table, name), getattr(more, name)])
-        for name in ("truth", "clips", "listed", "measures", "si_sdri_db")
-    }
+    both = {name: np.concatenate([getattr(table, name), getattr(more, name)]) for name in COLUMNS}
     return replace(table, **both)
 
 
@@ -127,18 +125,25 @@ def remixed(domain: str, listed: Sequence[Mixture]) -> Iterator[Mixture]:
     rng = np.random.default_rng(0)
     for number in range(REMIXED):
         first = listed[int(rng.integers(len(listed)))]
-        others = [other for other in listed if not set(other.clips) & set(first.clips)]
+        others = [other for other in listed if not set(pieces_of(other)) & set(pieces_of(first))]
         second = (
             first
             if not others or (domain == "music" and rng.random() < 0.5)
             else others[int(rng.integers(len(others)))]
         )
         pair = first.sources[0], second.sources[1]
+        groups = pieces_of(first)[0], pieces_of(second)[1]
         one, other = (tilt(rng, colour(rng, source, 6.0)) for source in pair)
         ratio_db = rng.uniform(*RATIOS_DB.get(domain, OTHER_RATIOS_DB))
         sources = np.stack([_at(one, 0.0), _at(other, -ratio_db)])
         sources *= 10 ** (rng.uniform(*LEVELS_DB) / 20) / max(float(np.sqrt(np.square(sources.sum(0)).mean())), 1e-9)
-        yield Mixture(f"{domain}-remixed-{number:03d}", domain, (first.clips[0], second.clips[1]), sources)
+        clips = first.clips[0], second.clips[1]
+        yield Mixture(f"{domain}-remixed-{number:03d}", domain, clips, sources, groups)
+
+
+def pieces_of(mixture: Mixture) -> tuple[str, ...]:
+    """What its clips are pieces of: talkers, songs, kinds of sound; of what nobody says, the clip itself."""
+    return mixture.groups or mixture.clips
 
 
 def graph_bytes(path: Path) -> bytes:
@@ -190,7 +195,7 @@ def _table(graphs: dict[str, tuple[Path, Path]], every: Sequence[Mixture], liste
         domains=tuple(graphs),
         names=names,
         truth=np.array([tuple(graphs).index(mixture.domain) for mixture in every]),
-        clips=np.array([mixture.clips for mixture in every]),
+        groups=np.array([pieces_of(mixture) for mixture in every]),
         listed=np.arange(len(rows)) < listed,
         measures=np.array(
             [[[[found.get(name, np.nan) for name in names] for found in look] for look in looks] for looks, _ in rows]
@@ -246,11 +251,12 @@ def _opened(paths: tuple[tuple[str, tuple[Path, Path]], ...]) -> dict[str, tuple
 
 def _fingerprint(graphs: dict[str, tuple[Path, Path]], data: Path) -> str:
     """Another one for other graphs or another list, not for another calibration inside the same graphs."""
-    made_of = hashlib.sha256(repr((MOMENTS_S, LOOK_BACK_S, REMIXED, BROAD, PREFIX, sorted(graphs))).encode())
+    made_of = hashlib.sha256(repr((MOMENTS_S, LOOK_BACK_S, REMIXED, BROAD, PREFIX, COLUMNS, sorted(graphs))).encode())
     for step, look_back in graphs.values():
         for path in (step, look_back):
             made_of.update(graph_bytes(path))
-    made_of.update((data / "mixtures.csv").read_bytes())
+    for table in (data / "mixtures.csv", data / "manifest.csv"):  # the latter says what clips are pieces of
+        made_of.update(table.read_bytes() if table.is_file() else b"")
     return made_of.hexdigest()[:16]
 
 

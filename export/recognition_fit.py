@@ -78,7 +78,7 @@ def estimates(table: Table, maps: dict[str, Recognition]) -> Floats:
 
 
 def cross_validated(table: Table, strength: float) -> Floats:
-    """The estimates of every mixture, by a fit that heard none of its clips."""
+    """The estimates of every mixture, by a fit that heard none of its talkers, songs or kinds of sound."""
     found = np.full(table.measures.shape[:3], np.nan)
     for fitted, left_out in folds(table):
         found[left_out] = estimates(table.only(left_out), fit(table.only(fitted), strength))

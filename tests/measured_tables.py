@@ -28,8 +28,8 @@ def make_table(seed: int, mixtures: int = 90) -> Table:
     truth = np.arange(mixtures) % len(DOMAINS)
     weights = rng.normal(size=len(DOMAINS))
     si_sdri_db = 3 * measures[:, 0, :, 0] + weights * measures[:, 0, :, 1] + weights
-    clips = np.array([[f"a{row % 40}", f"b{row % 40 // 3}"] for row in range(mixtures)])
-    return Table(DOMAINS, NAMES, truth, clips, np.arange(mixtures) < mixtures - 6, measures, si_sdri_db)
+    groups = np.array([[f"a{row % 40}", f"b{row % 40 // 3}"] for row in range(mixtures)])
+    return Table(DOMAINS, NAMES, truth, groups, np.arange(mixtures) < mixtures - 6, measures, si_sdri_db)
 
 
 def monitor_computes(table: Table, expected: Floats, maps: dict[str, Calibrations]) -> None:

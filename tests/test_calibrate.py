@@ -13,7 +13,7 @@ from graphs import make_graph
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from measured_tables import DOMAINS, PLAIN, make_table, monitor_computes
-from tiny_data import make_data
+from tiny_data import ROWS, make_data
 
 from export import calibrate, gather
 from export.calibrate import calibrate as calibrated_table
@@ -47,12 +47,12 @@ def test_what_was_fitted_is_what_the_monitor_computes(seed: int) -> None:
 
 @settings(max_examples=10, deadline=None)
 @given(st.integers(0, 1000))
-def test_nobody_is_judged_by_a_map_that_heard_its_clips(seed: int) -> None:
+def test_nobody_is_judged_by_a_map_that_heard_its_talkers_songs_or_kinds_of_sound(seed: int) -> None:
     table = make_table(seed)
     judged = np.zeros(len(table.truth), int)
     for fitted, left_out in folds(table):
         judged += left_out
-        assert not set(table.clips[fitted].ravel()) & set(table.clips[left_out].ravel())
+        assert not set(table.groups[fitted].ravel()) & set(table.groups[left_out].ravel())
     assert (judged == table.listed).all()
 
 
@@ -156,6 +156,10 @@ def test_a_bank_is_measured_once_and_calibrated_by_one_command(
     training, table = sorted(cache.glob("*.npz"), key=lambda path: "train" not in path.name)
     assert "train-2" in training.name
     assert json.loads(table.with_suffix(".json").read_text())["mixtures"] == 8
+    with np.load(table) as kept:
+        assert set(kept["groups"].ravel()) <= {
+            f"{corpus}/{path}" for path, corpus, *_ in ROWS
+        }  # as manifest.csv says
     before = hashes(bank)
     for name in ("_measured", "_measured_training"):  # not needed a second time, though the files have changed
         monkeypatch.setattr(gather, name, lambda *_: pytest.fail("this was known"))
@@ -202,10 +206,14 @@ def test_what_is_missing_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 @given(st.integers(2, 6))
 def test_remixed_mixtures_pair_what_was_not_paired(count: int) -> None:
     sources = np.random.default_rng(count).normal(size=(2, 8000)).astype(np.float32)
-    listed = [Mixture(f"{number}", "noise", (f"a{number}", f"b{number}"), sources) for number in range(count)]
+    listed = [
+        Mixture(f"{number}", "noise", (f"a{number}", f"b{number}"), sources, (f"c{number // 2}", f"d{number // 2}"))
+        for number in range(count)
+    ]
     for mixture in gather.remixed("noise", listed):
         first, second = (int(clip[1:]) for clip in mixture.clips)
-        assert first != second
+        assert mixture.groups == (f"c{first // 2}", f"d{second // 2}")
+        assert first // 2 != second // 2 or count == 2
         level_db = 10 * np.log10(np.square(mixture.sources.sum(0)).mean())
         assert gather.LEVELS_DB[0] - 0.1 <= level_db <= gather.LEVELS_DB[1] + 0.1
         low_db, high_db = gather.RATIOS_DB["noise"]
