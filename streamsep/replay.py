@@ -12,7 +12,7 @@ from streamsep.monitor.evaluation import Evaluation
 from streamsep.realtime.edges import Edges
 from streamsep.realtime.engine import AUTO, Engine
 from streamsep.realtime.hand_over import DRY
-from streamsep.realtime.journal import FALL, HAND_OVER, RISE, Entry, Journal
+from streamsep.realtime.journal import FALL, FAULT, HAND_OVER, Entry, Journal
 from streamsep.record.folder import DECISIONS, Recorded, read
 from streamsep.recording import FILE_BLOCK, WATCHED_S, Progress, Separation, Take
 
@@ -89,11 +89,13 @@ def _play(take: Take, recorded: Recorded, progress: Progress) -> None:
             if at - told >= FILE_BLOCK or at == count:
                 told = at
                 progress(at / count)
-        if entry is None or entry.sample > count:
+        if entry is None or entry.sample >= count:
             continue
-        if entry.kind == RISE:
-            edges = Edges(engine.rate, engine.channels, Journal())
-        elif entry.kind == FALL:
+        if entry.kind == FALL:
             edges.stop()
+        elif entry.kind == FAULT:  # neither engine nor guard heard it
+            lost = take.listen[at : at + entry.index]
+            edges.fail(lost)
+            at += len(lost)
         else:
             engine.repeat(entry)

@@ -3,7 +3,7 @@
 The laws themselves are `streamsep.models.laws`, which `streamsep check` runs on a stranger's model too."""
 
 import tempfile
-from functools import cache, partial
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +12,7 @@ from graphs import CENTRES, make_graph
 
 from streamsep.models.bank import ZOO
 from streamsep.models.clustered import open_clustered
-from streamsep.models.laws import LAWS, SEQUENCE_LAWS, Verdict, judge, subject_of
+from streamsep.models.laws import Verdict, judge, measures_of, subject_of
 from streamsep.models.subject import Sequences, Subject
 from streamsep.realtime.contract import Separator
 
@@ -44,14 +44,12 @@ def subject(name: str) -> Subject | Sequences:
 
 def laws_of(name: str) -> tuple[str, ...]:
     """The laws that concern it."""
-    return tuple(SEQUENCE_LAWS if "-look-back-" in name else LAWS)
+    return tuple(measures_of(subject(name)))
 
 
 def verdict(name: str, law: str) -> Verdict:
     """How this law is kept by that subject."""
-    it = subject(name)
-    measure = partial(LAWS[law][1], it) if isinstance(it, Subject) else partial(SEQUENCE_LAWS[law], it)
-    return judge(law, measure)
+    return judge(law, measures_of(subject(name))[law])
 
 
 def steps() -> list[str]:

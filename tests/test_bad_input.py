@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 from collections.abc import Callable, Iterator
 from unittest import mock
 
@@ -18,6 +19,7 @@ from streamsep.realtime.cleaning import LOUDEST
 from streamsep.realtime.engine import USUAL_BLOCK, Engine
 
 HOP = FRONT.hop
+SIGNALING = 0x7FA00000  # bits of a NaN that complains when somebody computes with it
 SILENT = {"talker": -120.0, "event": -120.0}
 APART = {"talker-1": 0.0, "talker-2": -20.0, "event": -60.0}
 
@@ -33,16 +35,20 @@ def late(engine: Engine, sound: Block) -> Block:
     at=st.integers(0, HOP - 1),
     channel=st.integers(0, 1),
     look_ahead=st.integers(0, 4),
-    value=st.sampled_from([math.nan, math.inf, -math.inf]),
+    value=st.sampled_from([math.nan, math.inf, -math.inf, SIGNALING]),
 )
 def test_a_hop_with_a_sample_that_is_no_number_is_heard_dry_and_no_other_one(
-    hop: int, at: int, channel: int, look_ahead: int, value: float
+    hop: int, at: int, channel: int, look_ahead: int, value: float | int
 ) -> None:
     sound = noise(2, 50 * HOP, 2)
     broken = sound.copy()
-    broken[hop * HOP + at, channel] = value
+    if isinstance(value, float):
+        broken[hop * HOP + at, channel] = value
+    else:
+        broken.view(np.uint32)[hop * HOP + at, channel] = value
     silent = make_engine(Leaky(look_ahead=look_ahead), channels=2, gains_db=SILENT)
-    heard, sources = hear(silent, broken)
+    with warnings.catch_warnings(action="error"):
+        heard, sources = hear(silent, broken)
     start = (hop + 1) * HOP - FRONT.synthesis_window + silent.latency.samples
     stop = start + FRONT.synthesis_window
     assert np.abs(heard[start:stop]).max() > 0.01

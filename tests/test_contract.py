@@ -14,6 +14,7 @@ from strategies import channel_counts, front_ends, gains_db, noise, partitions, 
 from streamsep.arrays import Array, Masks, Samples, Spectrum, State
 from streamsep.models import laws
 from streamsep.models.bank import ZOO
+from streamsep.models.laws import LAWS, SEQUENCE_LAWS
 from streamsep.models.subject import Spectra, Subject, example_sound, hear, hops_of, lag_of, step_through
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.ledger import Ledger
@@ -26,6 +27,12 @@ CEILING = 10 ** (-1 / 20)
 def test_every_subject_keeps_every_law(name: str, law: str) -> None:
     found = verdict(name, law)
     assert found.passed, found.detail
+
+
+def test_every_law_concerns_somebody_and_only_what_has_no_graph_is_spared_one() -> None:
+    for name in SUBJECTS:
+        lacking = set(LAWS if isinstance(subject(name), Subject) else SEQUENCE_LAWS) - set(laws_of(name))
+        assert lacking == set() if name in SHIPPED or name == "leaky" else lacking == {"2 one arithmetic"}
 
 
 def test_every_shipped_model_is_a_subject_and_there_are_some() -> None:

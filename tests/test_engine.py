@@ -238,6 +238,16 @@ def test_an_out_of_the_wrong_shape_or_type_is_refused(out: Array) -> None:
         make_engine(Leaky()).process(np.zeros(64, np.float32), out=out)
 
 
+def test_an_out_that_is_read_only_is_refused_before_anything_is_lost() -> None:
+    engine, sound, out = make_engine(Leaky()), noise(0, 1000), np.zeros(500, np.float32)
+    before = engine.process(sound[:500]).copy()
+    out.flags.writeable = False
+    with pytest.raises(ConfigError, match=r"out: expected .* got one that is read-only"):
+        engine.process(sound[500:], out=out)
+    after = engine.process(sound[500:])
+    np.testing.assert_array_equal(np.concatenate([before, after]), make_engine(Leaky()).process(sound))
+
+
 def test_one_channel_may_have_an_axis_and_a_block_may_be_empty() -> None:
     sound = noise(0, 1000)
     heard = make_engine(Leaky()).process(sound[:, None])

@@ -1,5 +1,7 @@
 """The howling guard: a loop is caught and held, and what only sounds like one is left alone."""
 
+import math
+
 import acoustics
 import numpy as np
 import pytest
@@ -114,6 +116,19 @@ def test_what_does_not_howl_passes_to_the_bit(name):
     sound, guard = HARMLESS[name], HowlGuard(RATE, 1)
     np.testing.assert_array_equal(through(guard, sound), sound.astype(np.float32))
     assert (guard.trials, guard.howls, guard.gain) == (0, 0, 1.0)
+
+
+@pytest.mark.parametrize("loud_s", [20, 60])
+@pytest.mark.parametrize("name", ["a constant tone", "noise"])
+def test_talk_after_long_loud_sound_is_no_howl(name, loud_s):
+    loud = at_the_ceiling(1.9 * np.tile(HARMLESS[name], math.ceil(loud_s * RATE / len(HARMLESS[name]))))
+    time_s = np.arange(20 * RATE) / RATE
+    talk = 0.05 * noise(8, 20 * RATE, peak=1.0) * np.clip(np.sin(2 * np.pi * 0.7 * time_s), 0, 1)
+    guard = HowlGuard(RATE, 1)
+    through(guard, loud)
+    howls, heard = guard.howls, through(guard, talk)
+    assert guard.howls == howls
+    np.testing.assert_array_equal(heard[RATE:], talk[RATE:].astype(np.float32))
 
 
 def test_a_tone_that_grows_without_a_loop_is_let_go_after_its_trial_and_not_tried_again():

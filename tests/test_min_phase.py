@@ -137,6 +137,12 @@ def test_the_transform_is_long_enough(seed: int, rate: int, taps: int) -> None:
     assert np.linalg.norm(found - exact, axis=1).max() < 1e-4 * np.linalg.norm(exact, axis=1).min()
 
 
+def test_a_window_without_a_bin_to_go_on_from_is_refused() -> None:
+    with pytest.raises(ConfigError, match="window: 4 samples are too few"):
+        MinimumPhase(1, FrontEnd(16_000, 4, 4, 2), 48_000, 64)
+    MinimumPhase(1, FrontEnd(16_000, 4, 4, 2), 16_000, 64)
+
+
 @pytest.mark.parametrize("taps", [FEWEST_TAPS - 1, MOST_TAPS + 1, 0, -64])
 def test_too_few_and_too_many_taps_are_refused(taps: int) -> None:
     with pytest.raises(ConfigError, match=f"taps: must be from 64 to 256, got {taps}"):

@@ -1,7 +1,8 @@
 """What the engine gives up on a machine that cannot keep up: never the latency, and without a step in the sound."""
 
 import numpy as np
-from fakes import FRONT, Leaky, make_engine
+import pytest
+from fakes import FRONT, Leaky, PassThrough, make_engine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import noise, rates, seeds
@@ -118,3 +119,53 @@ def test_whatever_is_given_up_and_taken_back_the_sound_has_no_step(seed: int, tu
         at += hops * HOP
     steps = np.abs(np.diff(np.concatenate(heard)[rate // 2 :]))
     assert steps.max() < 1.5 * 0.3 * 2 * np.pi * 200 / rate
+
+
+class Halves(PassThrough):
+    """Two talkers, one of them below a quarter of the rate, the other above; in this order or the other."""
+
+    sources = ("talker", "talker")
+
+    def __init__(self, flipped: bool) -> None:
+        super().__init__()
+        low = np.arange(self.bins) < self.bins // 2
+        self._masks = np.stack([low, ~low][:: -1 if flipped else 1]).astype(np.float32)
+
+
+@pytest.mark.parametrize("warm_up_ms", [0.0, 4.0, 500.0])
+def test_talkers_keep_their_gains_over_a_switch_an_overload_and_a_reset(warm_up_ms: float) -> None:
+    time_s = np.arange(FRONT.sample_rate) / FRONT.sample_rate
+    tones = [np.sin(2 * np.pi * hz * time_s) for hz in (500, 6000)]
+    sound = (0.2 * sum(tones)).astype(np.float32)
+    engine = make_engine(Halves(False), Halves(True), gains_db={"talker-2": -60.0}, warm_up_ms=warm_up_ms)
+
+    def kept() -> bool:
+        """Whether it is still the low talker that is heard, and not the high one."""
+        for _ in range(2):
+            heard = engine.process(sound)
+        low, high = (abs(np.dot(heard, tone)) for tone in tones)
+        return bool(low > 100 * high)
+
+    assert kept()
+    engine.select("b")
+    assert kept()
+    assert engine.domain == "b"
+    engine.relieve(HIGHEST)
+    assert not kept()  # dry
+    engine.relieve(0)
+    assert kept()
+    engine.reset()
+    assert kept()
+
+
+@pytest.mark.parametrize("warm_up_ms", [0.0, 20.0])
+def test_after_a_rest_a_model_begins_anew(warm_up_ms: float) -> None:
+    separator = Leaky()
+    engine, silence = make_engine(separator, **OPTIONS | {"warm_up_ms": warm_up_ms}), np.zeros(100 * HOP, np.float32)
+    hear(engine, noise(1, 100 * HOP))
+    engine.relieve(HIGHEST)
+    hear(engine, silence)
+    assert separator.state()["mean"].any()
+    engine.relieve(0)
+    hear(engine, silence)
+    assert not separator.state()["mean"].any()

@@ -79,6 +79,38 @@ def test_whatever_was_done_is_done_again_at_the_same_sample(
         assert any("state" in event for event in lines_of(tmp_path / "take" / "events.jsonl"))
 
 
+@pytest.mark.parametrize("block", [160, 512, 1000])
+def test_after_a_fault_of_the_engine_everything_is_done_again_at_the_same_sample(
+    bank: Path, tmp_path: Path, block: int
+) -> None:
+    sound = noise(block, 64 * block).reshape(-1, 1)
+    with Live(tmp_path / "take", bank, "noise", 16_000, 1, monitor=False) as live:
+        path, faults = live.engine._path, iter([False, False, True])
+
+        def failing(*heard: Any) -> None:
+            if next(faults, False):
+                raise MemoryError
+            type(path).process(path, *heard)
+
+        for number in range(64):
+            if number in (20, 21):  # the second fault is met in the block after the first
+                faults = iter([False, True])
+                path.process = failing  # type: ignore[method-assign]
+            elif number == 22:
+                del path.process
+            elif number == 30:
+                live.engine.select("music")
+            elif number == 40:
+                live.engine.set_gain("vocals", -6)
+            live.play(sound[number * block : (number + 1) * block])
+        assert live.callback.faults == 2
+    again = replay(tmp_path / "take")
+    assert (again.differs_at, again.difference) == (None, 0.0)
+    assert np.abs(live.output[-block:]).max() > 1e-3
+    events = [(event["event"], event["sample"]) for event in lines_of(tmp_path / "take" / "events.jsonl")]
+    assert {("fault", 20 * block), ("fault", 21 * block), ("reset", 21 * block), ("reset", 22 * block)} <= set(events)
+
+
 def test_what_a_real_monitor_chose_is_chosen_again(tmp_path: Path) -> None:
     music, steady = promising(-10.0, balance=30.0), promising(2.0, balance=0.0)
     models = {"bank": str(make_calibrated_bank(tmp_path / "bank", music=music, noise=steady)), "precision": "fp32"}

@@ -13,6 +13,7 @@ from streamsep.models.subject import hear, lag_of
 from streamsep.realtime import window_path
 from streamsep.realtime.crossfade import Fade, blend, fade_hops
 from streamsep.realtime.engine import Engine
+from streamsep.realtime.hand_over import ALIGN_HOPS
 from streamsep.realtime.options import EngineOptions
 
 HOP = FRONT.hop
@@ -79,7 +80,8 @@ def test_switching_to_itself_with_its_state_changes_not_a_bit(
 @settings(max_examples=15, deadline=None)
 @given(seed=seeds, at=st.integers(10, 60), fade=st.integers(5, 60), warm_up=st.integers(0, 60))
 def test_during_a_fade_every_applied_mask_lies_between_the_two(seed: int, at: int, fade: int, warm_up: int) -> None:
-    sound = noise(seed, (at + warm_up + fade + 20) * HOP)
+    listens = max(warm_up, ALIGN_HOPS)
+    sound = noise(seed, (at + listens + fade + 20) * HOP)
     old, new = Recorder(Leaky(look_ahead=0)), Recorder(Leaky(look_ahead=0, memory=0.3))
     gains = list(GAINS.values())
     engine = make_engine(old, new, gains_db=GAINS, fade_ms=4.0 * fade, warm_up_ms=4.0 * warm_up)
@@ -90,10 +92,10 @@ def test_during_a_fade_every_applied_mask_lies_between_the_two(seed: int, at: in
         engine.process(sound[at * HOP :])
     masks = np.stack(applied.masks)
     first, second = totals(old, gains), totals(new, gains, engine._hand_over.active.order)
-    begin, end = at + warm_up, at + warm_up + fade
+    begin, end = at + listens, at + listens + fade
     np.testing.assert_allclose(masks[:begin], first[:begin], rtol=0, atol=1e-12)
     np.testing.assert_allclose(masks[end:], second[end - at :], rtol=0, atol=1e-12)  # it was first asked at `at`
-    one, other, middle = first[begin:end], second[warm_up : warm_up + fade], masks[begin:end]
+    one, other, middle = first[begin:end], second[listens : listens + fade], masks[begin:end]
     assert np.all(np.minimum(one, other) - 1e-12 <= middle)
     assert np.all(middle <= np.maximum(one, other) + 1e-12)
     assert np.abs(one - other).mean() > 0.01  # there was something to be between

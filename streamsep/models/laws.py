@@ -266,10 +266,11 @@ def steady(subject: Subject) -> Iterator[Figure]:
 
 def ceiling_holds(subject: Subject) -> Iterator[Figure]:
     """Law 10, with every gain as high as it goes."""
-    loudest = 0.0
-    for sound in strange_sounds(subject.front_end, 0.5).values():
-        loudest = max(loudest, float(np.abs(hear(make_engine(subject, step_db=0.0, first_db=24.0), sound)[0]).max()))
-    yield Figure("loudest sample", loudest, 10 ** (EngineOptions().ceiling_db / 20))
+    peaks = [
+        np.abs(hear(make_engine(subject, step_db=0.0, first_db=24.0), sound)[0]).max()
+        for sound in strange_sounds(subject.front_end, 0.5).values()
+    ]
+    yield Figure("loudest sample", float(np.max(peaks)), 10 ** (EngineOptions().ceiling_db / 20))  # NaN if one is
 
 
 LAWS: dict[str, tuple[str, Callable[[Subject], Iterable[Figure]]]] = {
@@ -299,14 +300,22 @@ def judge(name: str, measure: Callable[[], Iterable[Figure]]) -> Verdict:
         first = (str(error).splitlines() or [""])[0]
         return Verdict(name, LAWS[name][0], False, f"{type(error).__name__}: {first[:300]}")
     detail = "; ".join(map(str, figures)) or "nothing to compare"
-    return Verdict(name, LAWS[name][0], all(figure.kept for figure in figures), detail)
+    return Verdict(name, LAWS[name][0], bool(figures) and all(figure.kept for figure in figures), detail)
+
+
+def measures_of(subject: Subject | Sequences) -> dict[str, Callable[[], Iterable[Figure]]]:
+    """By name: every law that concerns this subject, to be measured. Law 2 needs a graph to compare with."""
+    if isinstance(subject, Subject):
+        laws = {
+            name: measure for name, (_, measure) in LAWS.items() if subject.graphs or measure is not one_arithmetic
+        }
+        return {name: partial(measure, subject) for name, measure in laws.items()}
+    return {name: partial(measure, subject) for name, measure in SEQUENCE_LAWS.items()}
 
 
 def judge_all(subject: Subject | Sequences) -> list[Verdict]:
     """Every law that concerns this subject."""
-    if isinstance(subject, Subject):
-        return [judge(name, partial(measure, subject)) for name, (_, measure) in LAWS.items()]
-    return [judge(name, partial(measure, subject)) for name, measure in SEQUENCE_LAWS.items()]
+    return [judge(name, measure) for name, measure in measures_of(subject).items()]
 
 
 def subject_of(path: Path) -> Subject | Sequences:

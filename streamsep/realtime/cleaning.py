@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from streamsep.arrays import Samples
+from streamsep.arrays import Block, Samples
 from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.limiter import within
 
@@ -16,16 +16,19 @@ class Cleaner:
         self._finite = np.ones((channels, longest), np.bool_)
 
     @audio_thread
-    def process(self, samples: Samples) -> bool:
-        """(channels, samples), in place: silence for what is no number. Whether all of them were numbers."""
-        if within(samples, LOUDEST):  # NaN never is
-            return True
+    def process(self, new: Block, samples: Samples) -> bool:
+        """(channels, samples) into `samples`, the same: silence for what is no number. Whether all were numbers.
+
+        They are looked at before they are copied: a signaling NaN would complain when it becomes a float64."""
         finite = self._finite[:, : samples.shape[1]]
-        np.isfinite(samples, out=finite)
-        clean = bool(finite.all())
-        if not clean:
-            np.logical_not(finite, out=finite)
-            np.copyto(samples, 0.0, where=finite)
-        np.minimum(samples, LOUDEST, out=samples)
-        np.maximum(samples, -LOUDEST, out=samples)
+        np.isfinite(new, out=finite)
+        clean = bool(np.logical_and.reduce(finite, axis=None))
+        if clean:
+            samples[:] = new
+        else:
+            samples.fill(0)
+            np.copyto(samples, new, where=finite)
+        if not within(samples, LOUDEST):
+            np.minimum(samples, LOUDEST, out=samples)
+            np.maximum(samples, -LOUDEST, out=samples)
         return clean

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from streamsep.arrays import Block
 from streamsep.realtime.contract import audio_thread
-from streamsep.realtime.journal import FALL, RISE, Journal
+from streamsep.realtime.journal import FALL, FAULT, RISE, Journal
 
 START_FADE_S = 0.5
 STOP_FADE_S = 0.1
@@ -54,6 +54,7 @@ class Edges:
     def fail(self, out: Block) -> None:
         """There is nothing to hear: silence, and a fall to it from what was heard last; what comes afterwards rises
         from silence."""
+        self._journal.note(FAULT, len(out), at=self._heard)
         out.fill(0)
         if not self._failing:
             self._failing = True

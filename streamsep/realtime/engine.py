@@ -129,6 +129,7 @@ class Engine:
         self._dry_fade = Fade(fade)
         self._separating = False
         self._torn = False  # whether what has begun was not finished
+        self._given = 0  # samples, ever
         self._closed = False
         roles = {role for separator in separators.values() for role in separator.sources}
         for name in sorted(options.gains_db, key=lambda name: name not in roles):  # a slot may differ from its role
@@ -168,8 +169,9 @@ class Engine:
             out = self._block[:count].reshape(block.shape)
         elif out.shape != block.shape:
             raise ConfigError(f"out: expected the block's shape {block.shape}, got {out.shape}")
-        elif out.dtype.kind != "f":
-            raise ConfigError(f"out: expected an array for floating point samples, got {out.dtype}")
+        elif out.dtype.kind != "f" or not out.flags.writeable:
+            kind = out.dtype if out.flags.writeable else "one that is read-only"
+            raise ConfigError(f"out: expected an array for floating point samples, got {kind}")
         if self._torn:  # something was raised in mid-sound, by Ctrl-C or want of memory: what it left fits nothing
             self.reset()
         if separate and not self._separating:
@@ -178,6 +180,7 @@ class Engine:
         lanes_in = block[None] if block.ndim == 1 else block.T
         lanes_out = out[None] if out.ndim == 1 else out.T
         done = 0
+        self._given += count
         self._torn = True
         while done < count:
             step = min(count - done, self._length - self._filled)
@@ -199,8 +202,7 @@ class Engine:
         """(channels, samples) -> the same, cleaned; they wait until there is a hop of them."""
         at, self._filled = self._filled, self._filled + new.shape[1]
         gathered = self._gathered[:, at : self._filled]
-        gathered[:] = new
-        self._clean &= self._cleaner.process(gathered)
+        self._clean &= self._cleaner.process(new, gathered)
         return gathered
 
     @audio_thread
@@ -329,7 +331,7 @@ class Engine:
         self._must_be_open()
         self._torn = True
         self.counters.clear()
-        self.journal.sample += self._filled
+        self.journal.sample = self._given
         self._controls.take()
         self.journal.note(RESET)
         self._hand_over.restart()

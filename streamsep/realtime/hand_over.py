@@ -107,6 +107,7 @@ class HandOver:
         self._fade = Fade(fade_hops)
         self._warm_hops = warm_hops
         self._left = 0  # hops to listen along before the fade
+        self._slept = False  # whether no model has run since the newest one that did
         self._waking = 0  # hops to listen along after a rest
         self._behind = 0  # hops before the newest that the incoming one has not heard
         self._counters, self._journal = counters, journal
@@ -135,12 +136,14 @@ class HandOver:
             self._take_verdict(self._monitor)
         if self.resting:
             self._give_up()
-            self._waking = self._warm_hops
+            self._slept = True
             if asleep:
                 return
+        elif self._slept:
+            self._slept = False
+            self.active.restart()
+            self._waking = max(0, self._warm_hops - 1)  # without the hop at hand
         elif self._waking:
-            if self._waking == self._warm_hops:
-                self.active.restart()
             self._waking -= 1
         active, incoming = self.active, self.incoming
         active.process(spectrum, samples)
@@ -151,7 +154,7 @@ class HandOver:
     @property
     def silent(self) -> bool:
         """Whether the dry sound is to be heard: no model is confident, or none may run, or it has just begun to."""
-        return self.dry or self.resting or self._waking > 0
+        return self.dry or self.resting or self._slept or self._waking > 0
 
     def levels(self) -> dict[str, float]:
         """Control side: of every source of the active rendering, by name, in the newest hop, root mean square; full
@@ -168,6 +171,7 @@ class HandOver:
         """Control side. Nothing is remembered of the sound so far; the domain, dry or not, the lock and what was
         ordered stay."""
         self._give_up()
+        self._slept, self._waking = False, 0
         for rendering in self.renderings:
             rendering.restart()
         self.total, self.masks = self.active.total, self.active.masks
@@ -202,12 +206,18 @@ class HandOver:
         if wanted in (DRY, self.heading):
             self.dry = wanted == DRY
         elif state is None:
-            self._begin(wanted, self._warm_hops)
+            self._begin(wanted, max(self._warm_hops, self._least_hops(wanted)))
         else:
             chosen = self.renderings[wanted]
-            self._begin(wanted, max(chosen.delay_hops, ALIGN_HOPS if chosen.alike else 0))
+            self._begin(wanted, self._least_hops(wanted))
             chosen.separator.set_state(state)
             self._behind = behind
+
+    @audio_thread
+    def _least_hops(self, index: int) -> int:
+        """That one has to listen along before it can be heard: until its masks come, and its sources are in order."""
+        chosen = self.renderings[index]
+        return max(chosen.delay_hops, ALIGN_HOPS if chosen.alike else 0)
 
     @audio_thread
     def _take_order(self) -> None:
@@ -237,7 +247,7 @@ class HandOver:
     @audio_thread
     def _begin(self, index: int, listen_hops: int) -> None:
         self.heading, self.incoming = index, self.renderings[index]
-        self.incoming.restart()
+        self.incoming.come_in()
         self._alignment.restart()
         self._fade.restart()
         self._left, self._behind = listen_hops, 0

@@ -20,6 +20,8 @@ in a row, and creeps up again over minutes.
 A gain found in one hop is heard in the next: nothing is delayed, and any partition gives the same samples.
 """
 
+import math
+
 import numpy as np
 
 from streamsep.arrays import Block
@@ -35,6 +37,7 @@ TWICE = 2  # hops in a row that must look alike
 QUIET = power(-40)  # no tone below is suspected
 GREW = power(10)
 RINGING_S, PINNED_S = 0.4, 3.0
+RINGING, PINNED = math.ceil(RINGING_S / HOP_S), math.ceil(PINNED_S / HOP_S)  # hops
 FALLEN, DOWN = power(-10), 12  # who falls so far, for so many hops, fed on the output
 FADED = power(-12)
 NOBODY = -9  # in place of a tone
@@ -73,7 +76,9 @@ class HowlGuard:
         self._rising, self._creeping = (10 ** (speed * HOP_S / 20) for speed in (RISING_DB_S, CREEPING_DB_S))
         self._bound = 1.0  # of the gain
         self._pinned_from = 0.98 * 10 ** (ceiling_db / 20)
-        self._pinned = self._ringing = 0  # hops at the ceiling, of any sound and of one that rings; less the others
+        # Hops at the ceiling, of any sound and of one that rings, less the others; no more than are suspicious, so
+        # that what was loud for minutes is forgotten within seconds.
+        self._pinned = self._ringing = 0
         self._suspect = WHOLE  # a tone, or the sound as a whole
         self._doubts = 0  # suspicious hops in a row
         self._tried = 0  # hops for which the output has been ducked
@@ -109,8 +114,9 @@ class HowlGuard:
         tones = self._tones
         tones.observe(self._gathered)
         below = within(self._gathered, self._pinned_from)
-        self._pinned = max(0, self._pinned + (-1 if below else 1))
-        self._ringing = max(0, self._ringing + (-1 if below or not tones.rings(tones.loudest) else 1))
+        self._pinned = max(0, self._pinned - 1) if below else min(PINNED + TWICE, self._pinned + 1)
+        rings = not below and tones.rings(tones.loudest)
+        self._ringing = min(RINGING + TWICE, self._ringing + 1) if rings else max(0, self._ringing - 1)
         self._since += 1
         if self._cleared != NOBODY and tones.level(self._cleared) < FADED * self._level_cleared:
             self._cleared = NOBODY
@@ -133,7 +139,7 @@ class HowlGuard:
     @audio_thread
     def _suspicious(self) -> bool:
         """Whether what is heard now may be howling; `_suspect` says what it is."""
-        if not self._trusted and (self._ringing * HOP_S >= RINGING_S or self._pinned * HOP_S >= PINNED_S):
+        if not self._trusted and (self._ringing >= RINGING or self._pinned >= PINNED):
             self._suspect = WHOLE
             return True
         tones = self._tones

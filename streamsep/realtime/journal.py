@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from streamsep.arrays import Array, State
 from streamsep.realtime.contract import audio_thread
 
-GAIN, BYPASS, HAND_OVER, RELIEF, RESET, RISE, FALL = range(7)  # what an entry is about
+GAIN, BYPASS, HAND_OVER, RELIEF, RESET, RISE, FALL, FAULT = range(8)  # what an entry is about
 NO_STATE = -1  # in place of a state's size
 ENTRIES, STATES = 1024, 8  # there is room for; a hand-over takes 100 ms at least, so the states last a second
 HEADER, ENTRY = 16, 6  # words
@@ -59,7 +59,7 @@ class Journal:
     def note(self, kind: int, index: int = 0, slot: int = 0, value: float = 0.0, at: int = -1) -> None:
         """From sample `at` on, or from this hop on, this is so. GAIN: `value` dB for a slot of domain `index`.
         BYPASS: `index` is whether it is on. RELIEF: the level of it. RESET: the engine starts anew. RISE, FALL: the
-        sound is faded in, or out."""
+        sound is faded in, or out. FAULT: the engine made nothing of the next `index` samples."""
         if self._open:
             self._write(at if at >= 0 else self.sample, kind, index, slot, NO_STATE, value)
 

@@ -110,14 +110,20 @@ class Rendering:
     @audio_thread
     def restart(self) -> None:
         """Forget the past, without making anything anew: the next hop is the first, gains where they should be. Until
-        then every source has an equal share."""
+        then every source has an equal share. Sources stay in their slots: who was talker 1 to the listener is it
+        again."""
         if not self._forget():
             self._counters.separator_faults += 1
         self._waiting.fill(1.0 / len(self._used))
         self._gains[:] = self.targets
-        self.order[:] = self._usual
         self._used.fill(1.0 / len(self._used))
         self._weigh()
+
+    @audio_thread
+    def come_in(self) -> None:
+        """Restart, with every source in its usual slot, until somebody knows better."""
+        self.order[:] = self._usual
+        self.restart()
 
     def release(self) -> None:
         """Let go of the separator; nothing can be processed afterwards."""

@@ -28,7 +28,8 @@ EDGE, TOP = 0.875, 0.75  # of the models' Nyquist frequency: from there on their
 
 
 def to_cepstrum(front: FrontEnd, rate: int, taps: int) -> Array:
-    """(taps, bins): what makes a folded cepstrum, at `rate` Hz, of a log mask at the models' bins.
+    """(taps, bins): what makes a folded cepstrum, at `rate` Hz, of a log mask at the models' bins. Raises ConfigError
+    where these are so few that none lies between TOP and EDGE.
 
     Between the bins the log mask is a straight line; at rates above the models', its mean from TOP to EDGE goes on
     above EDGE. The cepstrum fades out over its length, which smooths the log mask to what so many taps can follow."""
@@ -39,6 +40,8 @@ def to_cepstrum(front: FrontEnd, rate: int, taps: int) -> Array:
     basis = np.eye(front.bins)
     if rate > front.sample_rate:
         above, top = at >= EDGE * nyquist, (at >= TOP * nyquist) & (at < EDGE * nyquist)
+        if not top.any():
+            raise ConfigError(f"window: {front.window} samples are too few for the minimum-phase path at {rate} Hz")
         basis[above] = top / top.sum()
     columns = [np.fft.irfft(np.interp(grid, at, column))[:taps] for column in basis.T]
     fade = 0.5 + 0.5 * np.cos(np.pi * np.arange(taps) / taps)

@@ -29,7 +29,7 @@ from streamsep.errors import AudioError, ConfigError, ModelError
 from streamsep.models.bank import Bank
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.hand_over import DRY
-from streamsep.realtime.journal import BYPASS, FALL, GAIN, HAND_OVER, RELIEF, RESET, RISE, Entry
+from streamsep.realtime.journal import BYPASS, FALL, FAULT, GAIN, HAND_OVER, RELIEF, RESET, RISE, Entry
 
 FORMAT = 1
 SESSION, INPUT, OUTPUT = "session.json", "input.wav", "output.wav"
@@ -38,7 +38,7 @@ FILES = SESSION, INPUT, OUTPUT, EVENTS, DECISIONS, STATES
 NEEDED = "settings", "rate", "channels", "domain", "slots", "models", "dropped"  # of session.json, to hear it again
 NAMES = {  # of what is in the journal
     GAIN: "gain", BYPASS: "bypass", HAND_OVER: "hand-over", RELIEF: "relief", RESET: "reset", RISE: "fade-in",
-    FALL: "fade-out",
+    FALL: "fade-out", FAULT: "fault",
 }  # fmt: skip
 KINDS = {name: kind for kind, name in NAMES.items()}
 
@@ -96,6 +96,8 @@ def event_of(entry: Entry, slots: Slots, state_at: int) -> dict[str, Any]:
         event["on"] = bool(entry.index)
     elif entry.kind == RELIEF:
         event["level"] = entry.index
+    elif entry.kind == FAULT:
+        event["samples"] = entry.index
     elif entry.kind == HAND_OVER:
         event["domain"] = None if entry.index == DRY else domains[entry.index]
         if entry.state is not None:
@@ -120,7 +122,7 @@ def entry_of(event: Mapping[str, Any], slots: Slots, states: NDArray[np.float32]
         if at + size > len(states):
             raise ValueError(f"its state is not in {STATES}, which has {len(states)} numbers")
         return Entry(sample, kind, index, event["behind"], state=states[at : at + size])
-    return Entry(sample, kind, int(event.get("on", event.get("level", 0))))
+    return Entry(sample, kind, int(event.get("on", event.get("level", event.get("samples", 0)))))
 
 
 @dataclass(frozen=True)
