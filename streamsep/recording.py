@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from streamsep.arrays import Block
 from streamsep.assembly import build_inline, settings_of
 from streamsep.config import Settings
-from streamsep.errors import AudioError
+from streamsep.errors import AudioError, ConfigError
 from streamsep.models.bank import Bank
 from streamsep.models.manifest import Manifest
 from streamsep.monitor.evaluation import Evaluation
 from streamsep.monitor.inline import InlineMonitor
 from streamsep.on_disk import zeros
+from streamsep.plausible import complaint
 from streamsep.realtime.counters import Counters
 from streamsep.realtime.engine import Engine
 from streamsep.realtime.ledger import Ledger
@@ -67,11 +68,14 @@ def separate(
 
     progress: called with the share that is done: 0 once the models are loaded, then now and then. disk: a folder in
     which all that comes out lies, in files without names that go with the arrays, where hours of it are too much for
-    the memory. The other arguments are those of `load`. Raises AudioError when there are no samples, StreamsepError
-    when the disk is full, ConfigError or ModelError as `load` does."""
+    the memory. The other arguments are those of `load`. Raises AudioError when there are no samples, or such as no
+    sound has (NaN, 16-bit scale, channels first), StreamsepError when the disk is full, ConfigError or ModelError as
+    `load` does."""
     samples = np.asarray(samples)
     if samples.ndim not in (1, 2) or samples.size == 0:
         raise AudioError(f"samples: expected (samples,) or (samples, channels), not empty, got shape {samples.shape}")
+    if wrong := complaint(samples, rate):
+        raise AudioError(f"samples: {wrong}")
     chosen = settings_of(config, domain, settings)
     engine, bank, monitor = build_inline(chosen, rate, 1 if samples.ndim == 1 else samples.shape[1])
     with engine:
@@ -197,7 +201,10 @@ class Score:
 
 
 def score(samples: Block, rate: int, config: str | Path | Mapping[str, Any] = "default", **settings: Any) -> Score:
-    """How confident every domain's model is of a whole recording; arguments and errors as of `separate`."""
+    """How confident every domain's model is of a whole recording; arguments and errors as of `separate`, but there is
+    no domain to name."""
+    if "domain" in settings:
+        raise ConfigError("domain: all of them are scored; leave it out")
     seen = separate(samples, rate, config, "auto", **settings).decisions
     domains = tuple(seen[0].raw) if seen else ()
 

@@ -361,8 +361,9 @@ def test_a_wrong_use_is_told_apart_from_a_failure(arguments):
     assert run(*arguments).exit_code == 2
 
 
-def test_results_that_cannot_be_written_are_one_red_line_and_a_reader_who_has_had_enough_is_none():
-    command = [sys.executable, "-m", "streamsep", "models", "--json"]
+@pytest.mark.parametrize("arguments", [["models", "--json"], ["models"], ["--help"], ["--version"]])
+def test_results_that_cannot_be_written_are_one_red_line_and_a_reader_who_has_had_enough_is_none(arguments):
+    command = [sys.executable, "-m", "streamsep", *arguments]
     with open("/dev/full", "w") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True)
     assert done.returncode == 1

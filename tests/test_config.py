@@ -389,3 +389,15 @@ def test_a_configuration_that_is_not_there_is_refused_with_those_that_are(name: 
 def test_an_assignment_that_is_none_is_refused(assignment: str) -> None:
     with pytest.raises(ConfigError, match=rf"--set {re.escape(assignment)}: "):
         parse_overrides([assignment])
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("gains_db: {noise: -3}\nfade_ms: 100\ngains_db: {speech: 2}\n", r"'gains_db' is there twice .* line 3"),
+        ("gains_db: {noise: -3, noise: -4}\n", r"'noise' is there twice .* line 1"),
+    ],
+)
+def test_a_key_that_is_there_twice_is_refused(tmp_path: Path, text: str, where: str) -> None:
+    with pytest.raises(ConfigError, match=rf"mine\.yaml: not valid YAML: {where}"):
+        load_settings(write(tmp_path, text))

@@ -1,8 +1,10 @@
 """Which sound devices are meant: by default, by number or by a part of their name."""
 
 import ctypes.util
+import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -12,7 +14,7 @@ from rich.console import Console
 
 import streamsep.cli.devices as listing
 from streamsep.audio import devices
-from streamsep.audio.devices import Device
+from streamsep.audio.devices import Device, held
 from streamsep.errors import DeviceError
 
 LIMIT_S = 120  # of a subprocess, on a machine that has other things to do
@@ -172,3 +174,23 @@ def test_all_of_every_name_is_listed_however_narrow_the_terminal_is(monkeypatch,
         assert name.replace(" ", "") in names
     for api in (CARD.api, SERVER.api):
         assert [line.strip() for line in lines].count(api) == 1
+
+
+@pytest.mark.parametrize("failing", [False, True])
+def test_ctrl_c_waits_until_a_device_is_open_or_refused(failing: bool) -> None:
+    done = []
+
+    @held()
+    def opened() -> None:
+        signal.raise_signal(signal.SIGINT)
+        done.append("the rest")
+        if failing:
+            raise OSError("interrupted")
+
+    with pytest.raises(KeyboardInterrupt):
+        opened()
+    assert done == ["the rest"]
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)  # as before
+    with ThreadPoolExecutor(1) as other, held():
+        other.submit(lambda: held().__enter__()).result()  # signals are none of its business

@@ -138,7 +138,9 @@ def test_live_without_json_ends_with_a_summary_for_people(jack, bank):
     assert "underruns: " in done.stdout
 
 
-def test_ctrl_c_ends_live_cleanly_with_its_summary(jack, bank, tmp_path):
+@pytest.mark.parametrize("ends", [[signal.SIGINT], [signal.SIGINT, signal.SIGINT], [signal.SIGHUP]])
+def test_ctrl_c_ends_live_cleanly_with_its_summary(jack, bank, tmp_path, ends):
+    """Also where it comes twice at once, as from a program that passes it on; and when the terminal is closed."""
     remarks = tmp_path / "remarks"
     command = [sys.executable, "-m", "streamsep", "live", "--json", *JACK, *bank]
     with remarks.open("w") as stderr:
@@ -146,7 +148,9 @@ def test_ctrl_c_ends_live_cleanly_with_its_summary(jack, bank, tmp_path):
     try:
         wait_for(lambda: "Ctrl-C ends" in remarks.read_text() or running.poll() is not None)
         time.sleep(1.0)  # into the sound
-        running.send_signal(signal.SIGINT)
+        for number in ends:
+            running.send_signal(number)
+            time.sleep(0.05)
         out, _ = running.communicate(timeout=LIMIT_S)
     finally:
         running.kill()

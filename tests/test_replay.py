@@ -19,7 +19,7 @@ from streamsep.assembly import build, make_guard, settings_of
 from streamsep.audio import files
 from streamsep.audio.callback import Callback
 from streamsep.cli.main import app
-from streamsep.errors import ModelError
+from streamsep.errors import AudioError, ModelError
 from streamsep.record.folder import facts, lines_of, read
 from streamsep.record.recorder import Recorder
 from streamsep.replay import replay
@@ -159,6 +159,17 @@ def test_after_a_gap_it_says_from_when_on_it_is_not_the_same(bank: Path, tmp_pat
     assert again.differs_at is not None
     assert 20_000 <= again.differs_at < 21_000
     assert again.difference > 1e-4
+
+
+@pytest.mark.parametrize("name", ["input.wav", "output.wav"])
+def test_a_recording_that_was_cut_short_is_not_taken_for_a_whole_one(bank: Path, tmp_path: Path, name: str) -> None:
+    record(tmp_path / "take", bank, 2, 16_000, 1, "music")
+    path = tmp_path / "take" / name
+    path.write_bytes(path.read_bytes()[:50_000])
+    with pytest.raises(
+        AudioError, match=rf"{name}: cut short: it has \d+ of 35200 samples that session\.json tells of"
+    ):
+        replay(tmp_path / "take")
 
 
 def test_with_another_model_it_is_not_heard_again(bank: Path, tmp_path: Path) -> None:

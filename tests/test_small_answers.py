@@ -130,12 +130,18 @@ def test_who_hears_nothing_but_the_input_is_told_and_nobody_else(gains_db: dict[
     names = ["talker-1", "talker-2"]
     settings = load_settings(overrides={"domain": "speech", "gains_db": gains_db})
     first, second = (gain_db_of(name, gains_db) for name in names)
-    remark = nothing_to_hear(settings, names)
+    remark = nothing_to_hear(settings, {"speech": names})
     assert (remark is not None) == (first == second != -120)  # who has silenced them all knows it
     if remark is not None:
+        how = ", as loud as that" if first else ""
         assert remark == (
-            f"all gains of speech are {first:g} dB: what is heard is the input; try --set gains_db.talker-2=-30"
+            f"all gains of speech are {first:g} dB: what is heard is the input{how}; try --set gains_db.talker-2=-30"
         )
+    both = nothing_to_hear(settings, {"speech": names, "environment": ["event-1", "event-2"]})
+    assert (both is not None) == (remark is not None)
+    if both is not None:
+        assert both.startswith(f"all gains of speech are {first:g} dB and all gains of environment are 0 dB: ")
+    assert nothing_to_hear(settings, {}) is None
 
 
 @pytest.mark.parametrize(("domain", "told"), [("speech", True), ("noise", False), ("auto", False)])

@@ -2,10 +2,12 @@
 
 import atexit
 import re
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Literal
 
 from streamsep.errors import DeviceError, DeviceGoneError
@@ -40,10 +42,33 @@ class Device:
     output_ms: float = 0.0
 
 
+@contextmanager
+def held() -> Iterator[None]:
+    """Ctrl-C waits until this is done: PortAudio and JACK crash, at the end of the process at the latest, when they
+    are interrupted while they begin or while a device is opened, started or closed."""
+    if threading.current_thread() is not threading.main_thread():  # signals are the main thread's
+        yield
+        return
+    pressed = False
+
+    def press(number: int, frame: FrameType | None) -> None:
+        nonlocal pressed
+        pressed = True
+
+    before = signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_DFL if before is None else before)
+        if pressed:  # whatever PortAudio says of being interrupted
+            signal.raise_signal(signal.SIGINT)
+
+
 def portaudio() -> ModuleType:
     """The sounddevice module. Raises DeviceError, with what to install, where there is no PortAudio."""
     try:
-        import sounddevice  # here, not above: importing it loads PortAudio, which not every machine has
+        with held():
+            import sounddevice  # here, not above: importing it loads PortAudio, which not every machine has
     except OSError as error:
         raise DeviceError(f"the PortAudio library was not found ({error}): {INSTALL}") from None
     module: ModuleType = sounddevice

@@ -8,6 +8,7 @@ import soundfile as sf
 
 from streamsep.arrays import Block
 from streamsep.errors import AudioError, StreamsepError
+from streamsep.plausible import complaint
 from streamsep.whole_files import whole
 
 LARGEST_WAV = 2**32 - 4096  # bytes of samples; a WAV counts its length in 32 bits
@@ -20,7 +21,7 @@ def read(path: Path | str, start: int = 0, stop: int | None = None, finite: bool
 
     Raises AudioError, which names the file, when there is no such file, when it is a folder, empty, not audio,
     damaged or of a format that libsndfile does not read, when its header does not know how long it is, and, if they
-    are to be finite, when it holds samples that are not.
+    are to be finite, when it holds samples that are not, or that are far beyond full scale.
     """
     path = Path(path)
     try:
@@ -50,22 +51,9 @@ def read(path: Path | str, start: int = 0, stop: int | None = None, finite: bool
         ) from None
     if not len(samples):
         raise AudioError(f"{path}: the file has no sound in it (0 samples)")
-    if finite:
-        _check_finite(path, samples, start, rate)
+    if finite and (wrong := complaint(samples, rate, start)):
+        raise AudioError(f"{path}: {wrong}")
     return samples, rate
-
-
-def _check_finite(path: Path, samples: Block, start: int, rate: int) -> None:
-    """Raise AudioError that counts the samples that are NaN or infinite and says where the first is."""
-    broken = ~np.isfinite(samples)
-    count = int(np.count_nonzero(broken))
-    if count:
-        frame, channel = divmod(int(np.argmax(broken)), samples.shape[1])
-        raise AudioError(
-            f"{path}: {count} of {samples.size} samples are not finite (NaN or infinity), the first at sample "
-            f"{start + frame} ({(start + frame) / rate:.3f} s) of channel {channel + 1}; "
-            "repair them first, for example by writing 0 in their place"
-        )
 
 
 def write(path: Path | str, samples: Block, rate: int) -> None:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from streamsep.arrays import Block
 from streamsep.audio.callback import Callback, Moment, Status
-from streamsep.audio.devices import Device, portaudio
+from streamsep.audio.devices import Device, held, portaudio
 from streamsep.audio.jack import API
 from streamsep.errors import DeviceError, DeviceGoneError
 from streamsep.realtime.contract import audio_thread
@@ -56,7 +56,7 @@ class Stream:
     def _open(self, source: Device, sink: Device, rate: int, channels: int, block: int) -> None:
         self.names = f"{source.name!r} to {sink.name!r} at {rate} Hz with {channels} channels, block {block}"
         played = sides(sink, channels)
-        with self._translated("refused"):
+        with self._translated("refused"), held():
             self._stream = self._sd.Stream(
                 samplerate=rate,
                 blocksize=block,
@@ -85,7 +85,7 @@ class Stream:
 
     def start(self) -> None:
         """The callback is called from now on. Raises DeviceError when the device cannot."""
-        with self._translated("could not be started"):
+        with self._translated("could not be started"), held():
             self._stream.start()
 
     def stop(self) -> None:
@@ -100,8 +100,9 @@ class Stream:
 
     def _close(self) -> None:
         closing = threading.Thread(target=self._stream.close, daemon=True)
-        closing.start()
-        closing.join(CLOSE_LIMIT_S)
+        with held():
+            closing.start()
+            closing.join(CLOSE_LIMIT_S)
 
     @property
     def alive(self) -> bool:
@@ -129,8 +130,8 @@ class Stream:
 @contextmanager
 def running(stream: Stream) -> Iterator[None]:
     """From start to stop."""
-    stream.start()
     try:
+        stream.start()
         yield
     finally:
         stream.stop()

@@ -11,7 +11,7 @@ import numpy as np
 from streamsep.arrays import Block
 from streamsep.audio.callback import Callback, Moment, Status
 from streamsep.audio.device_latency import best_block
-from streamsep.audio.devices import Device
+from streamsep.audio.devices import Device, held
 from streamsep.audio.jack import API
 from streamsep.audio.live import CLOSE_LIMIT_S, GONE_S, Stream, possible_ms, sides
 from streamsep.errors import DeviceError
@@ -89,7 +89,7 @@ class TwoDevices(Stream):
         self._hear = self._callback if played == channels else self._on_both_sides
         wanted: dict[str, Any] = {"samplerate": rate, "blocksize": block, "dtype": "float32", "latency": "low"}
         refused = f"refused (two devices have to run at one rate, now {rate} Hz: see --rate)"
-        with ExitStack() as opened:
+        with held(), ExitStack() as opened:
             with self._translated(f"the input {refused}"):
                 self._input = self._sd.InputStream(
                     device=source.index, channels=channels, callback=self._listen, **wanted

@@ -8,7 +8,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from streamsep.errors import StreamsepError
 from streamsep.realtime.ledger import Ledger
 
 results = Console(highlight=False, markup=False, emoji=False)  # names may have colons in them
@@ -16,15 +15,8 @@ remarks = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:
-    """One line of strict JSON on stdout; what is not finite must have been made null before. Raises StreamsepError
-    when stdout is a file on a full disk."""
-    line = json.dumps(value, allow_nan=False)
-    try:
-        typer.echo(line)
-    except BrokenPipeError:  # who read it has had enough
-        raise
-    except OSError as error:
-        raise StreamsepError(f"standard output: cannot be written: {error.strerror}") from None
+    """One line of strict JSON on stdout; what is not finite must have been made null before."""
+    typer.echo(json.dumps(value, allow_nan=False))
 
 
 def print_error(text: str) -> None:

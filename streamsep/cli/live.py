@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 STEP_S = 0.05
 DRAWN_EVERY_S = 0.1
 STATUS_S = 8.0  # for so long a remark stays in the meter
+TWICE_S = 0.5  # within which a second Ctrl-C is the first one once more
+ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
 
 
 def live(
@@ -106,7 +108,8 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
     blocks = f", blocks of {opened['block']} samples" if opened["block"] else ""
     remarks.print(ledger_table(ledger))
     settings = session.plan.settings
-    if settings.domain != "auto" and (remark := nothing_to_hear(settings, opened["sources"][settings.domain])):
+    named = {} if settings.domain == "auto" else {settings.domain: opened["sources"][settings.domain]}
+    if remark := nothing_to_hear(settings, named):
         screen.tell(remark)
     remarks.print(  # last, for whoever reads it takes all to be said that there is to say at the start
         f"{opened['input']} → {settings.domain} → {opened['output']}, {opened['rate']} Hz, "
@@ -174,22 +177,26 @@ class Screen:
 
 @contextmanager
 def interruptions() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C was pressed, which ends nothing the first time and everything the second.
+    """A function that says whether Ctrl-C was pressed, or the terminal closed: that ends nothing the first time, and
+    Ctrl-C everything the second, unless it is the first one twice, which whoever started us passes on as well.
 
     A handler of our own, because a shell starts background jobs with SIGINT ignored."""
-    pressed = False
+    pressed_s: float | None = None
 
     def press(number: int, frame: FrameType | None) -> None:
-        nonlocal pressed
-        pressed = True
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        nonlocal pressed_s
+        now_s = time.monotonic()
+        if pressed_s is None:
+            pressed_s = now_s
+        elif number == signal.SIGINT and now_s > pressed_s + TWICE_S:
+            raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGINT, press), signal.signal(signal.SIGTERM, press)
+    before = {number: signal.signal(number, press) for number in ENDING}
     try:
-        yield lambda: pressed
+        yield lambda: pressed_s is not None
     finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def show(summary: dict[str, Any]) -> None:

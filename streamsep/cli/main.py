@@ -1,6 +1,8 @@
 """The command line, assembled. Each command is a module of its own, and imports what is heavy when it runs."""
 
+import errno
 import io
+import os
 import sys
 from typing import Annotated, Any
 
@@ -77,4 +79,11 @@ def main() -> None:
     """What the installed `streamsep` runs."""
     if isinstance(sys.stdout, io.TextIOWrapper):  # a name that the terminal has no letters for ends nothing
         sys.stdout.reconfigure(errors="backslashreplace")
-    app()
+    try:
+        app()
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left to be written at the end
+        print_error(f"standard output: cannot be written: {error.strerror}")
+        sys.exit(1)

@@ -8,6 +8,7 @@ import typer
 
 from streamsep.config import Settings, load_settings, merge, parse_overrides
 from streamsep.errors import AudioError, ConfigError
+from streamsep.plausible import MOST_CHANNELS
 from streamsep.realtime.masking import SILENT_DB, gain_db_of
 from streamsep.realtime.resample import HIGHEST_HZ, LOWEST_HZ
 
@@ -29,7 +30,6 @@ Changes = Annotated[
 ]
 DEVICE = "NAME|NUMBER"
 LONGEST_BLOCK = 8192  # samples
-MOST_CHANNELS = 256
 Api = Annotated[
     str | None,
     typer.Option(
@@ -54,8 +54,11 @@ Block = Annotated[
         show_default="the configuration's",
     ),
 ]
-Rate = Annotated[int | None, typer.Option(min=LOWEST_HZ, max=HIGHEST_HZ, help="Hz; by default the output device's.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for a program to read.")]
+Rate = Annotated[
+    int | None,
+    typer.Option(min=LOWEST_HZ, max=HIGHEST_HZ, help="Hz, any common one; by default the output device's."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for a program to read.")]
 
 
 def samples_a_block(asked: int | None, settings: Settings) -> int | None:
@@ -111,12 +114,17 @@ def writable(file: Path | None) -> None:
         raise ConfigError(f"--json: {file}: cannot be written: {error.strerror}") from None
 
 
-def nothing_to_hear(settings: Settings, names: Sequence[str]) -> str | None:
-    """A remark for who has named a domain whose sources are all as loud; names: of its slots."""
-    gains_db = {gain_db_of(name, settings.gains_db) for name in names}
-    if len(gains_db) > 1 or max(gains_db) <= SILENT_DB:
+def nothing_to_hear(settings: Settings, heard: Mapping[str, Sequence[str]]) -> str | None:
+    """A remark where all that is heard is the input, because the sources of every domain are as loud as each other.
+    heard: names of the slots, by domain."""
+    all_gains_db: list[float] = []
+    for names in heard.values():
+        gains_db = {gain_db_of(name, settings.gains_db) for name in names}
+        if len(gains_db) > 1 or max(gains_db) <= SILENT_DB:
+            return None
+        all_gains_db += gains_db
+    if not heard:
         return None
-    return (
-        f"all gains of {settings.domain} are {gains_db.pop():g} dB: what is heard is the input; "
-        f"try --set gains_db.{names[-1]}=-30"
-    )
+    said = " and ".join(f"all gains of {name} are {db:g} dB" for name, db in zip(heard, all_gains_db, strict=True))
+    how = ", as loud as that" if any(all_gains_db) else ""
+    return f"{said}: what is heard is the input{how}; try --set gains_db.{names[-1]}=-30"

@@ -17,7 +17,7 @@ from streamsep.cli.console import print_json, remarks, results
 from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, nothing_to_hear, read_sound
 from streamsep.cli.written import DECISIONS, SUMMARY, TIMELINE, check_folder, existing, written_at_once
 from streamsep.errors import ConfigError
-from streamsep.realtime.masking import gain_db_of
+from streamsep.realtime.masking import gain_db_of, slot_names
 
 if TYPE_CHECKING:
     from streamsep.arrays import Block
@@ -72,7 +72,8 @@ def separate(
         settings = chosen(config, domain, changes)
         with watched(sound.name) as watch:
             done = afresh(sound, settings, watch, existing(folder))
-        if settings.domain != "auto" and (remark := nothing_to_hear(settings, list(done.result.sources))):
+        heard = {domain: slot_names(manifest.sources) for domain, manifest in done.result.manifests.items()}
+        if remark := nothing_to_hear(settings, heard):
             remarks.print(remark, soft_wrap=True)
     samples, rate, result = done.samples, done.rate, done.result
     summary = summarise(sound, done, watch.took_s)

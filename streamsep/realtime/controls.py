@@ -1,6 +1,7 @@
 """The knobs: turned from any thread at any time, heard from the next hop on, and the journal knows from which."""
 
 from collections.abc import Sequence
+from numbers import Real
 
 from streamsep.errors import ConfigError
 from streamsep.realtime.contract import audio_thread
@@ -24,6 +25,8 @@ class Controls:
 
     def set_gain(self, name: str, gain_db: float) -> None:
         """Of every slot with this role or name. Raises ConfigError for one nobody has, and a gain out of range."""
+        if isinstance(gain_db, bool) or not isinstance(gain_db, Real):
+            raise ConfigError(f"gains_db.{name}: must be a number of dB, got {gain_db!r}")
         if not -120.0 <= gain_db <= 24.0:  # NaN fails too
             raise ConfigError(f"gains_db.{name}: must be between -120 and +24 dB, got {gain_db}")
         found = [

@@ -7,6 +7,7 @@ import numpy as np
 
 from streamsep.arrays import Array, Block, Samples
 from streamsep.errors import ConfigError, StreamsepError
+from streamsep.plausible import MOST_CHANNELS
 from streamsep.realtime.cleaning import Cleaner
 from streamsep.realtime.contract import Separator, audio_thread
 from streamsep.realtime.controls import Controls
@@ -21,7 +22,7 @@ from streamsep.realtime.masking import Rendering, linear
 from streamsep.realtime.min_phase_path import MinPhasePath
 from streamsep.realtime.options import EngineOptions
 from streamsep.realtime.overload import FADES_SHORT, HIGHEST
-from streamsep.realtime.resample import Downsampler, HopSchedule
+from streamsep.realtime.resample import Downsampler, HopSchedule, whole_number
 from streamsep.realtime.stft import Analysis, FrontEnd
 from streamsep.realtime.window_path import WindowPath
 
@@ -52,8 +53,7 @@ class Engine:
         "auto": the dry sound, until the monitor knows better. monitor: of these separators, in this order; it goes
         when the engine is closed. Raises ConfigError for a rate, a channel count, a gain or a domain that cannot
         be."""
-        if channels < 1:
-            raise ConfigError(f"channels must be at least 1, got {channels}")
+        channels = whole_number("channels", channels, 1, MOST_CHANNELS)
         if domain not in separators and not (domain == AUTO and monitor):
             raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(separators)}")
         for name, separator in separators.items():
@@ -158,6 +158,8 @@ class Engine:
         if self._closed:
             raise StreamsepError("this engine is closed")
         wanted = ((), (1,)) if self.channels == 1 else ((self.channels,),)
+        if not isinstance(block, np.ndarray):
+            raise ConfigError(f"block: expected a NumPy array, got {type(block).__name__}")
         if block.ndim == 0 or block.shape[1:] not in wanted:
             raise ConfigError(f"block: expected shape (samples, {self.channels}), got {block.shape}")
         if block.dtype.kind != "f":
@@ -167,6 +169,8 @@ class Engine:
             self._grow(count)
         if out is None:
             out = self._block[:count].reshape(block.shape)
+        elif not isinstance(out, np.ndarray):
+            raise ConfigError(f"out: expected a NumPy array, got {type(out).__name__}")
         elif out.shape != block.shape:
             raise ConfigError(f"out: expected the block's shape {block.shape}, got {out.shape}")
         elif out.dtype.kind != "f" or not out.flags.writeable:
@@ -308,7 +312,8 @@ class Engine:
             self._hand_over.locked = DRY
             return
         if domain not in self.domains:
-            raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}")
+            hint = "; 'auto' needs a monitor, which an engine has that was loaded with it" if domain == AUTO else ""
+            raise ConfigError(f"domain: unknown domain {domain!r}; this bank has {sorted(self.domains)}{hint}")
         index = self.domains.index(domain)
         if self._monitor:
             self._hand_over.locked = index

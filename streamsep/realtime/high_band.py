@@ -1,4 +1,5 @@
-"""Above what the models hear: the rest of the device's sound, weighted as the top of what they do hear.
+"""Above what the models hear: the rest of the device's sound, weighted as the top of what they do hear. At rates
+below the models' that is the end of the device's own band, which the filters between the rates cannot keep.
 
 The high band is the device's sound, delayed, less what becomes of it when it goes down to the models' rate and up
 again unmasked. So the two bands with a gain of 1 are a pure delay, however the filters between them look. Its gain is
@@ -15,7 +16,7 @@ from streamsep.realtime.contract import audio_thread
 from streamsep.realtime.resample import HopSchedule, Upsampler
 from streamsep.realtime.ring import Ring
 
-TOP = (0.8, 0.95)  # in units of the models' Nyquist frequency: the bins whose mean is the gain
+TOP = (0.8, 0.95)  # in units of the lower Nyquist frequency, of models or device: the bins whose mean is the gain
 FOLLOW_MS = 4.0  # time constant of the gain, rising and falling
 
 
@@ -34,7 +35,8 @@ class HighBand:
         self._low = np.zeros((channels, schedule.hop))
         self._high = np.zeros((channels, schedule.longest))
         self._top = np.zeros(bins)
-        first, last = (round(edge * (bins - 1)) for edge in TOP)
+        highest = (bins - 1) * min(1.0, schedule.rate / schedule.model_rate)
+        first, last = (round(edge * highest) for edge in TOP)
         self._top[first : last + 1] = 1 / (last + 1 - first)
         self._targets = np.ones(1 + slots)  # of what is heard, then of every source
         self._heard_target, self._source_targets = self._targets[0, ...], self._targets[1:]

@@ -37,16 +37,16 @@ class HopSchedule:
     """
 
     def __init__(self, rate: int, model_rate: int, hop: int) -> None:
-        self.rate = _whole("rate", rate, LOWEST_HZ, HIGHEST_HZ)
-        self.model_rate = _whole("model_rate", model_rate, LOWEST_HZ, HIGHEST_HZ)
-        self.hop = _whole("hop", hop, 1, self.model_rate)
+        self.rate = whole_number("rate", rate, LOWEST_HZ, HIGHEST_HZ)
+        self.model_rate = whole_number("model_rate", model_rate, LOWEST_HZ, HIGHEST_HZ)
+        self.hop = whole_number("hop", hop, 1, self.model_rate)
         common = int(np.gcd(self.rate, self.model_rate))
         self.up = self.model_rate // common  # ticks of a device sample
         self.down = self.rate // common  # ticks of a model sample
         if max(self.up, self.down) > MOST_PHASES:
             raise ConfigError(
-                f"{rate} Hz is no practical multiple of the model's {model_rate} Hz: {self.down}/{self.up}, terms at "
-                f"most {MOST_PHASES}; choose a common rate such as 44100 or 48000"
+                f"rate: {rate} Hz is no practical multiple of the model's {model_rate} Hz: {self.down}/{self.up}, "
+                f"terms at most {MOST_PHASES}; resample to a common rate such as 44100 or 48000"
             )
         self.longest = -(-self.hop * self.down // self.up)  # the most device samples a hop has
         self.regular = self.hop % self.up == 0  # every hop begins on a device sample: all hops are alike
@@ -105,7 +105,7 @@ class Upsampler:
     """
 
     def __init__(self, lanes: int, schedule: HopSchedule, extra_ticks: int) -> None:
-        self.delay_ticks = schedule.filter_ticks + _whole("extra_ticks", extra_ticks, 0, MOST_PHASES)
+        self.delay_ticks = schedule.filter_ticks + whole_number("extra_ticks", extra_ticks, 0, MOST_PHASES)
         self._schedule = schedule
         taps = branches(low_pass(schedule, self.delay_ticks), schedule.down)
         self._line = _Line(lanes, taps.shape[1], schedule.hop)
@@ -238,10 +238,12 @@ class _Gathered:
         return np.vecdot(self._windows, self._rows, out=self._out)
 
 
-def _whole(name: str, value: int, lowest: int, highest: int) -> int:
+def whole_number(name: str, value: int, lowest: int, highest: int) -> int:
     """`value` as an int; raises ConfigError unless it is a whole number from lowest to highest."""
     try:
         whole = as_integer(value)
+        if isinstance(value, bool):
+            raise TypeError
     except TypeError:
         raise ConfigError(f"{name} must be a whole number from {lowest} to {highest}, got {value!r}") from None
     if not lowest <= whole <= highest:

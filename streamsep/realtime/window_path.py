@@ -38,7 +38,8 @@ class WindowPath:
     ) -> None:
         """front: what the models see. heard: the same, or with a shorter synthesis window; the schedule is of its
         hops. look_ahead: steps of the models by which masks are later than their spectrum. limiter: of what is heard,
-        at the device's rate; the last thing it passes. full_band: whether what is above the models' band is heard."""
+        at the device's rate; the last thing it passes. full_band: whether what the resamplers lose is heard: what
+        is above the models' band or, at rates below theirs, the top of the device's."""
         hop, lengths = heard.hop, (heard.window, heard.synthesis_window, heard.hop)
         lanes, longest = slots * channels, schedule.longest
         look_ahead *= front.hop // hop
@@ -67,7 +68,7 @@ class WindowPath:
             filter_ticks += extra
             self._up = Upsampler(channels, schedule, extra)
             self._source_up = Upsampler(lanes, schedule, extra)
-            if full_band and schedule.rate > schedule.model_rate:
+            if full_band:
                 late_out = (late * schedule.down + filter_ticks) // schedule.up
                 self._high = HighBand(channels, slots, front.bins, schedule, late, late_out, extra)
         self._limiter = limiter

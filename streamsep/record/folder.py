@@ -182,6 +182,9 @@ def read(folder: Path) -> Recorded:
             raise AudioError(f"{folder / name}: expected {said['channels']} channels at {said['rate']} Hz")
         sounds.append(samples)
     length = min(map(len, sounds))
+    if said.get("seconds") is not None and length < (wanted := round(said["seconds"] * said["rate"])):
+        short = INPUT if len(sounds[0]) == length else OUTPUT
+        raise AudioError(f"{folder / short}: cut short: it has {length} of {wanted} samples that {SESSION} tells of")
     try:
         states = np.fromfile(folder / STATES, "<f4")
     except OSError as error:
