@@ -21,6 +21,8 @@ def check_folder(folder: Path) -> None:
     try:
         if folder.exists() and not folder.is_dir():
             raise AudioError(f"{folder}: there is a file of this name; -o wants a folder")
+        if not (around := existing(folder)).is_dir():
+            raise AudioError(f"{folder}: cannot be made, for {around} is a file; -o wants a folder")
         if is_recording(folder):
             raise AudioError(f"{folder}: a recorded session is there; choose another folder with -o")
     except OSError as error:  # a name that is too long

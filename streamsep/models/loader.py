@@ -24,6 +24,8 @@ Tensor = NDArray[np.float32]
 
 def open_session(path: Path) -> ort.InferenceSession:
     """A session for one thread. Raises ModelError when the file is missing or no ONNX model."""
+    if path.is_dir():
+        raise ModelError(f"{path}: expected a model file, found a folder; name one of the files in it")
     if not path.is_file():
         raise ModelError(f"{path}: no such model file")
     options = ort.SessionOptions()
