@@ -194,6 +194,7 @@ def test_a_file_where_the_folder_should_be_is_left_alone(bank):
     files.write("in.wav", tones(100, 1, 16_000), 16_000)
     Path("out").write_text("mine")
     assert "there is a file of this name" in refused("separate", "in.wav", "-o", "out", *bank)
+    assert "out is a file" in refused("separate", "in.wav", "-o", "out/further/in", *bank)
     assert Path("out").read_text() == "mine"
 
 
@@ -355,7 +356,16 @@ def test_the_version_is_the_packages():
 
 
 @pytest.mark.parametrize(
-    "arguments", [["separate"], ["seperate", "in.wav"], ["live", "--seconds", "-1"], ["models", "-x"]]
+    "arguments",
+    [
+        ["separate"],
+        ["seperate", "in.wav"],
+        ["live", "--seconds", "-1"],
+        ["models", "-x"],
+        ["separate", "in.wav", "-o", ""],
+        ["live", "--record", ""],
+        ["demo", "-o", ""],
+    ],
 )
 def test_a_wrong_use_is_told_apart_from_a_failure(arguments):
     assert run(*arguments).exit_code == 2

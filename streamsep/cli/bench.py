@@ -14,7 +14,7 @@ from rich import box
 from rich.table import Table as RichTable
 
 from streamsep.cli.console import print_json, remarks, results
-from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen
+from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, named
 from streamsep.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -43,7 +43,11 @@ def bench(
     folder: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help=f"Write {REPORT}, {PAGE} (pictures) and {MARKDOWN} there."
+            "--output",
+            "-o",
+            parser=named,
+            metavar="DIR",
+            help=f"Write {REPORT}, {PAGE} (pictures) and {MARKDOWN} there.",
         ),
     ] = None,
     compare: Annotated[

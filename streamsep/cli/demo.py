@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from streamsep.cli.console import ledger_table, print_json, remarks, results
-from streamsep.cli.options import AsJson
+from streamsep.cli.options import AsJson, named
 
 if TYPE_CHECKING:
     from streamsep.demo.run import Performance
@@ -16,7 +16,9 @@ PICTURE = "demo.png"
 
 
 def demo(
-    folder: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to write.")] = Path("demo-out"),
+    folder: Annotated[
+        Path, typer.Option("--output", "-o", parser=named, metavar="DIR", help="Where to write.")
+    ] = Path("demo-out"),
     as_json: AsJson = False,
 ) -> None:
     """Hear it in a minute: separate the scene that comes with streamsep, speech on a building site and then a song.

@@ -8,6 +8,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamsep.cli.console import remarks, results
+from streamsep.cli.options import named
 from streamsep.errors import ConfigError
 
 
@@ -16,7 +17,10 @@ def evaluate(
         Path, typer.Option("--lists", metavar="DIR", help="A folder with mixtures.csv and the clips it names.")
     ],
     report: Annotated[
-        Path, typer.Option("--report", "-o", metavar="REPORT", help="A folder for the report; a run in it goes on.")
+        Path,
+        typer.Option(
+            "--report", "-o", parser=named, metavar="REPORT", help="A folder for the report; a run in it goes on."
+        ),
     ],
     bank: Annotated[str, typer.Option(metavar="NAME|DIR", help="The bank: zoo, or a folder of models.")] = "zoo",
     studies: Annotated[

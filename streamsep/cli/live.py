@@ -24,6 +24,7 @@ from streamsep.cli.options import (
     Sink,
     Source,
     chosen,
+    named,
     nothing_to_hear,
     samples_a_block,
 )
@@ -53,7 +54,12 @@ def live(
     bypass: Annotated[bool, typer.Option("--bypass", help="Hear the input, with the same latency.")] = False,
     record: Annotated[
         Path | None,
-        typer.Option("--record", metavar="DIR", help="Record what comes in, what is heard and what is done, to DIR."),
+        typer.Option(
+            "--record",
+            parser=named,
+            metavar="DIR",
+            help="Record what comes in, what is heard and what is done, to DIR.",
+        ),
     ] = None,
     seconds: Annotated[float | None, typer.Option(min=0, help="Stop after so long, not only at Ctrl-C.")] = None,
     as_json: AsJson = False,

@@ -15,6 +15,15 @@ from streamsep.realtime.resample import HIGHEST_HZ, LOWEST_HZ
 if TYPE_CHECKING:
     from streamsep.arrays import Block as Sound
 
+
+def named(text: str) -> Path:
+    """A folder or file to write to: an empty name, which a shell makes of a variable that is not set, would be the
+    current folder. Raises BadParameter."""
+    if not text:
+        raise typer.BadParameter("expected a name, got an empty one; the current folder is .")
+    return Path(text)
+
+
 Config = Annotated[str, typer.Option("--config", metavar="NAME|FILE", help="A named configuration, or a YAML file.")]
 Domain = Annotated[
     str | None,

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from streamsep.cli.console import print_json, remarks, results
-from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, nothing_to_hear, read_sound
+from streamsep.cli.options import AsJson, Changes, Config, Domain, chosen, named, nothing_to_hear, read_sound
 from streamsep.cli.written import DECISIONS, SUMMARY, TIMELINE, check_folder, existing, written_at_once
 from streamsep.errors import ConfigError
 from streamsep.realtime.masking import gain_db_of, slot_names
@@ -37,7 +37,14 @@ def separate(
     ],
     folder: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Where to write.", show_default="IN's name + -separated"),
+        typer.Option(
+            "--output",
+            "-o",
+            parser=named,
+            metavar="DIR",
+            help="Where to write.",
+            show_default="IN's name + -separated",
+        ),
     ] = None,
     config: Config = "default",
     domain: Domain = None,
