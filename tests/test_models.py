@@ -167,7 +167,7 @@ def test_what_is_no_model_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "empty.onnx").touch()
     with pytest.raises(ModelError, match=r"missing\.onnx: no such model file"):
         open_model(tmp_path / "missing.onnx")
-    with pytest.raises(ModelError, match="no such model file"):
+    with pytest.raises(ModelError, match="expected a model file, found a folder"):
         open_model(tmp_path)
     for path in (text, cut, tmp_path / "empty.onnx"):
         with pytest.raises(ModelError, match="not a model that ONNX Runtime can open") as caught:
