@@ -64,6 +64,7 @@ EXCEPTIONS = {
     ("TwoDevices._play", "self._hear"): "the callback itself",
     ("Stream._on_both_sides", "self._callback"): "the callback itself",
     ("Stream._time_s", "Try"): "PortAudio's binding raises at one moment of its clock",
+    ("Engine.process", "isinstance"): "what else is given is refused at once",
     ("Cleaner.process", "np.logical_and.reduce"): "over all axes: a truth value",
     ("Callback._measure", "np.maximum.reduce"): "over all axes: a number",
     ("Callback._measure", "np.minimum.reduce"): "over all axes: a number",

@@ -333,7 +333,7 @@ def test_the_default_front_end_is_8_ms_late_and_can_be_4_or_2() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"channels": 0}, "channels must be at least 1"),
+        ({"channels": 0}, "channels must be from 1 to 256"),
         ({"rate": 4000}, "rate must be from 8000"),
         ({"rate": 16_000.5}, "whole number"),
         ({"rate": 44_101}, "no practical multiple"),

@@ -99,6 +99,6 @@ def test_a_full_disk_leaves_a_whole_file_of_what_had_room(tmp_path: Path) -> Non
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     frames = (limit - SIZE) // 12
     assert int(done.stdout.split()[1]) == frames
-    samples, _ = files.read(path)
+    samples, _ = files.read(path, finite=False)  # no sound is so loud
     np.testing.assert_array_equal(samples, np.float32(np.arange(frames)[:, None] + [0, 0.25, 0.5]))
     assert path.stat().st_size == SIZE + 12 * frames
