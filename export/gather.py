@@ -125,25 +125,20 @@ def remixed(domain: str, listed: Sequence[Mixture]) -> Iterator[Mixture]:
     rng = np.random.default_rng(0)
     for number in range(REMIXED):
         first = listed[int(rng.integers(len(listed)))]
-        others = [other for other in listed if not set(pieces_of(other)) & set(pieces_of(first))]
+        others = [other for other in listed if not set(other.pieces_of) & set(first.pieces_of)]
         second = (
             first
             if not others or (domain == "music" and rng.random() < 0.5)
             else others[int(rng.integers(len(others)))]
         )
         pair = first.sources[0], second.sources[1]
-        groups = pieces_of(first)[0], pieces_of(second)[1]
+        groups = first.pieces_of[0], second.pieces_of[1]
         one, other = (tilt(rng, colour(rng, source, 6.0)) for source in pair)
         ratio_db = rng.uniform(*RATIOS_DB.get(domain, OTHER_RATIOS_DB))
         sources = np.stack([_at(one, 0.0), _at(other, -ratio_db)])
         sources *= 10 ** (rng.uniform(*LEVELS_DB) / 20) / max(float(np.sqrt(np.square(sources.sum(0)).mean())), 1e-9)
         clips = first.clips[0], second.clips[1]
         yield Mixture(f"{domain}-remixed-{number:03d}", domain, clips, sources, groups)
-
-
-def pieces_of(mixture: Mixture) -> tuple[str, ...]:
-    """What its clips are pieces of: talkers, songs, kinds of sound; of what nobody says, the clip itself."""
-    return mixture.groups or mixture.clips
 
 
 def graph_bytes(path: Path) -> bytes:
@@ -195,7 +190,7 @@ def _table(graphs: dict[str, tuple[Path, Path]], every: Sequence[Mixture], liste
         domains=tuple(graphs),
         names=names,
         truth=np.array([tuple(graphs).index(mixture.domain) for mixture in every]),
-        groups=np.array([pieces_of(mixture) for mixture in every]),
+        groups=np.array([mixture.pieces_of for mixture in every]),
         listed=np.arange(len(rows)) < listed,
         measures=np.array(
             [[[[found.get(name, np.nan) for name in names] for found in look] for look in looks] for looks, _ in rows]

@@ -114,8 +114,8 @@ def run(session: "Session", screen: "Screen", seconds: float | None, interrupted
     blocks = f", blocks of {opened['block']} samples" if opened["block"] else ""
     remarks.print(ledger_table(ledger))
     settings = session.plan.settings
-    named = {} if settings.domain == "auto" else {settings.domain: opened["sources"][settings.domain]}
-    if remark := nothing_to_hear(settings, named):
+    chosen_slots = {} if settings.domain == "auto" else {settings.domain: opened["sources"][settings.domain]}
+    if remark := nothing_to_hear(settings, chosen_slots):
         screen.tell(remark)
     remarks.print(  # last, for whoever reads it takes all to be said that there is to say at the start
         f"{opened['input']} → {settings.domain} → {opened['output']}, {opened['rate']} Hz, "

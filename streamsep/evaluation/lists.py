@@ -30,7 +30,12 @@ class Mixture:
     domain: str
     clips: tuple[str, ...]  # path of the clip in each slot
     sources: NDArray[np.float32]  # (sources, samples); the mixture is their sum
-    groups: tuple[str, ...] = ()  # what each clip is a piece of (see `tables.groups`); none: the clips themselves
+    groups: tuple[str, ...] = ()  # what each clip is a piece of (see `tables.groups`); none: nobody says
+
+    @property
+    def pieces_of(self) -> tuple[str, ...]:
+        """What each clip is a piece of: a talker, a song, a kind of sound; where nobody says, the clip itself."""
+        return self.groups or self.clips
 
 
 def mixtures(folder: Path, split: str, domain: str) -> Iterator[Mixture]:
@@ -95,10 +100,10 @@ def joined(listed: Sequence[Mixture], sources: int) -> Iterator[Mixture]:
     there, until there are enough; no two are of clips in one folder, which is one talker or one kind of sound. Raises
     AudioError when the list has not so many folders."""
     for number, mixture in enumerate(listed):
-        clips, of, found = list(mixture.clips), list(mixture.groups or mixture.clips), list(mixture.sources)
+        clips, of, found = list(mixture.clips), list(mixture.pieces_of), list(mixture.sources)
         folders = {PurePosixPath(clip).parent for clip in clips}
         following = (*listed[number + 1 :], *listed[:number])
-        every = (zip(one.clips, one.groups or one.clips, one.sources, strict=True) for one in following)
+        every = (zip(one.clips, one.pieces_of, one.sources, strict=True) for one in following)
         for clip, group, source in chain.from_iterable(every):
             if len(clips) == sources:
                 break

@@ -97,7 +97,7 @@ def score(systems: Mapping[str, System], figures: Sequence[str], mixture: Mixtur
                 found[name] |= {
                     grade: metric(estimate, source) for grade, metric in GRADES.items() if grade in figures
                 }
-        scores[system] = Score(mixture.name, mixture.groups or mixture.clips, found, result.latency_ms)
+        scores[system] = Score(mixture.name, mixture.pieces_of, found, result.latency_ms)
     return scores
 
 

@@ -40,6 +40,7 @@ NAMES = {  # of what is in the journal
     GAIN: "gain", BYPASS: "bypass", HAND_OVER: "hand-over", RELIEF: "relief", RESET: "reset", RISE: "fade-in",
     FALL: "fade-out", FAULT: "fault",
 }  # fmt: skip
+INDICES = {BYPASS: "on", RELIEF: "level", FAULT: "samples"}  # what an entry's index is, of no domain
 KINDS = {name: kind for kind, name in NAMES.items()}
 
 Slots = Mapping[str, Sequence[str]]  # names of every domain's slots, in the bank's order
@@ -94,10 +95,8 @@ def event_of(entry: Entry, slots: Slots, state_at: int) -> dict[str, Any]:
         event |= {"domain": domain, "source": slots[domain][entry.slot], "db": entry.value}
     elif entry.kind == BYPASS:
         event["on"] = bool(entry.index)
-    elif entry.kind == RELIEF:
-        event["level"] = entry.index
-    elif entry.kind == FAULT:
-        event["samples"] = entry.index
+    elif entry.kind in INDICES:
+        event[INDICES[entry.kind]] = entry.index
     elif entry.kind == HAND_OVER:
         event["domain"] = None if entry.index == DRY else domains[entry.index]
         if entry.state is not None:
@@ -122,7 +121,7 @@ def entry_of(event: Mapping[str, Any], slots: Slots, states: NDArray[np.float32]
         if at + size > len(states):
             raise ValueError(f"its state is not in {STATES}, which has {len(states)} numbers")
         return Entry(sample, kind, index, event["behind"], state=states[at : at + size])
-    return Entry(sample, kind, int(event.get("on", event.get("level", event.get("samples", 0)))))
+    return Entry(sample, kind, int(event[INDICES[kind]]) if kind in INDICES else 0)
 
 
 @dataclass(frozen=True)
