@@ -1,5 +1,6 @@
 """Exported graphs compute what the training network computes."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,13 +32,14 @@ from export.parity import (
     speech_like,
     times_per_hop_ms,
 )
-from export.to_onnx import count_nodes, export_graph, load_checkpoint, quantise, save
+from export.to_onnx import FEW_WEIGHTS, GraphKind, count_nodes, export_graph, load_checkpoint, quantise, save
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import METADATA_KEY, Manifest
 
 SHAPE = NOISE.shape()
 GROUPED = replace(SHAPE, trunk="grouped", groups=2)
 BANDS = replace(SHAPE, trunk="bands", groups=4)
+WIDE = [Shape(hidden=64), Shape(hidden=64, trunk="grouped", groups=2), Shape(hidden=16, trunk="bands", groups=16)]
 FRONT = FrontEnd(NOISE.window, NOISE.synthesis, NOISE.hop)
 GRAPHS = [f"{kind}-{precision}" for kind in ("step", "look-back") for precision in ("fp32", "int8")]
 
@@ -156,11 +158,31 @@ def test_eight_bits_are_smaller_and_nearly_as_good(tmp_path: Path) -> None:
             assert snr_db(run(graphs[f"{kind}-int8"], frames)[0], exact) > 20
 
 
-@pytest.mark.parametrize("shape", [SHAPE, GROUPED, BANDS])
+@pytest.mark.parametrize("shape", WIDE)
 def test_both_kinds_of_layers_are_quantised_and_the_level_is_not(shape: Shape) -> None:
     operators = {node.op_type for node in quantise(export_graph(network(shape), "step")).graph.node}
     assert {"DynamicQuantizeLSTM", "MatMulInteger", "RNN"} <= operators
-    assert not {"LSTM", "MatMul", "Gemm"} & operators
+    assert not {"LSTM", "Gemm"} & operators
+
+
+@pytest.mark.parametrize("kind", ["step", "look-back"])
+@pytest.mark.parametrize("shape", WIDE)
+def test_products_of_few_weights_stay_in_float32_and_those_where_bands_meet_have_one_scale(
+    shape: Shape, kind: GraphKind
+) -> None:
+    exact = export_graph(network(shape), kind)
+    sizes = {weight.name: math.prod(weight.dims) for weight in exact.graph.initializer}
+    products = {node.input[1] for node in exact.graph.node if node.op_type == "MatMul"}
+    few = {name for name in products if sizes[name] < FEW_WEIGHTS}
+    graph = quantise(exact).graph
+    assert {node.input[1] for node in graph.node if node.op_type == "MatMul"} == few
+    assert {node.input[1] for node in graph.node if node.op_type == "MatMulInteger"} == {
+        f"{name}_quantized" for name in products - few
+    }
+    shapes = {weight.name: weight.dims for weight in graph.initializer}
+    for name in products - few:
+        rows = 1 if name.startswith(("gather.", "spread.")) else shapes[f"{name}_quantized"][1]
+        assert math.prod(shapes[f"{name}_scale"]) == rows
 
 
 @pytest.mark.parametrize(
