@@ -275,10 +275,11 @@ def quantise(model: onnx.ModelProto) -> onnx.ModelProto:
     """The weights of LSTM and matrix products in 8 bits, a scale a row; what flows between is scaled as it comes.
 
     The products through which bands meet have a scale a matrix: with a thousand rows it makes them a quarter faster
-    and the masks 1 or 2 dB noisier, elsewhere it would be 5 dB. A product of few weights stays in float32, which makes
-    up for that: its input would take longer to scale than it takes to multiply. The weights are unsigned because processors with
-    AVX2 but without VNNI saturate when they multiply unsigned by signed bytes. Scales of the matrix products' inputs
-    that are measured beforehand (static quantisation) are no faster and no better: 0.2 dB noisier.
+    and the masks 1 or 2 dB noisier, elsewhere it would be 5 dB. A product of few weights stays in float32, which
+    makes up for that: its input would take longer to scale than it takes to multiply. The weights are unsigned
+    because processors with AVX2 but without VNNI saturate when they multiply unsigned by signed bytes. Scales of the
+    matrix products' inputs that are measured beforehand (static quantisation) are no faster and no better: 0.2 dB
+    noisier.
     """
     sizes = {weight.name: math.prod(weight.dims) for weight in model.graph.initializer}
     products = {node.name: node.input[1] for node in model.graph.node if node.op_type == "MatMul"}

@@ -35,6 +35,7 @@ from export.losses import (
     scale_invariant_ratios_db,
     whitened_k_means,
 )
+from export.memory import keep_memory
 from export.mixtures import RECIPES, Mixer
 from export.networks import Chimera
 from export.optimizer import Optimizer
@@ -297,6 +298,7 @@ def main() -> None:
 
     if options.workers < 0:
         raise SystemExit(f"--workers: should be 0 or more, got {options.workers}")
+    keep_memory()
     torch.set_num_threads(options.threads)
     try:
         recipe, processes = Recipe.read(options.recipe), Processes()
