@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, so that a good one is never lost for half of another."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,7 +25,9 @@ def whole(path: Path) -> Iterator[Path]:
     Raises StreamsepError, which names `path`, for any OSError."""
     try:
         target = path.resolve()  # what a link leads to is replaced, and not the link
-        if target.exists() and not target.is_file() and not target.is_dir():
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if target.exists() and not target.is_file():
             yield target
             return
         handle, name = tempfile.mkstemp(prefix=".writing-", suffix=target.suffix, dir=target.parent)

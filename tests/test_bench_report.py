@@ -119,6 +119,52 @@ def test_what_is_no_report_is_refused_before_anything_is_measured(tmp_path: Path
         assert "Measuring" not in outcome.stderr
 
 
+def broken(key: str, value: Any) -> str:
+    return json.dumps(made_up() | {key: value})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [broken("hop", []), broken("hops", {}), broken("machine", None), broken("versions", []), broken("graph", 3)],
+)
+def test_a_report_that_cannot_be_shown_is_refused_and_nothing_is_written(tmp_path: Path, text: str) -> None:
+    file, folder = tmp_path / "file.json", tmp_path / "out"
+    file.write_text(text)
+    good = written(tmp_path, "good.json", made_up())
+    for outcome in (run(file, "-o", folder), run(good, "--compare", file, "-o", folder)):
+        assert outcome.exit_code == 1
+        assert f"{file}: no whole report" in " ".join(outcome.stderr.split()).replace(" /", "/")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("deep", ["[" * 100_000, json.dumps(made_up()).replace("2.0", "NaN", 1)])
+def test_what_no_parser_takes_is_refused(tmp_path: Path, deep: str) -> None:
+    (tmp_path / "file.json").write_text(deep)
+    assert "it is not JSON" in run(tmp_path / "file.json").stderr
+
+
+@pytest.mark.parametrize("option", [("--set", "fade_ms=3"), ("--domain", "noise"), ("--config", "hearing-aid")])
+def test_an_earlier_report_takes_no_settings(tmp_path: Path, option: tuple[str, str]) -> None:
+    outcome = run(written(tmp_path, "file.json", made_up()), *option)
+    assert outcome.exit_code == 1
+    assert "leave out --set, --domain and --config" in " ".join(outcome.stderr.split())
+
+
+def test_hops_are_measured_as_the_models_have_them() -> None:
+    outcome = run("--set", "latency.synthesis_ms=4")
+    assert outcome.exit_code == 1
+    assert "latency.synthesis_ms: hops of 2, 4 and 8 ms are measured" in " ".join(outcome.stderr.split())
+
+
+def test_where_a_target_is_a_folder_no_other_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "out" / "bench.md").mkdir(parents=True)
+    (tmp_path / "out" / "bench.json").write_text("earlier")
+    outcome = run(written(tmp_path, "file.json", made_up()), "-o", tmp_path / "out")
+    assert outcome.exit_code == 1
+    assert "bench.md: cannot be written: Is a directory" in " ".join(outcome.stderr.split())
+    assert (tmp_path / "out" / "bench.json").read_text() == "earlier"
+
+
 def test_a_report_that_is_missing_is_said(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such report"):
         read_report(tmp_path / "none.json")

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,19 @@ def test_there_is_a_row_for_every_mixture_model_way_and_source(report: Path) -> 
         if row["way"] == "whole":
             assert float(row["confidence"]) == pytest.approx(product)
         assert row["clip"] == f"{row['mixture']}-{row['source']}.wav"
+
+
+def test_a_report_of_other_studies_leaves_nothing_of_an_earlier_one(
+    report: Path, lists: Lists, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    shutil.copytree(report, folder)
+    assert (folder / "results.csv").is_file()
+    done = run(lists, folder, "--studies", "clustering", "--limit", 1, "--processes", 2)
+    assert done.exit_code == 0, done.output
+    assert not (folder / "results.csv").exists()
+    html = (folder / "report.md").read_text()
+    assert all(f"pictures/{path.name}" in html for path in (folder / "pictures").iterdir())
 
 
 def test_the_readme_says_what_is_in_every_column() -> None:

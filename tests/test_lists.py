@@ -84,6 +84,26 @@ def test_a_list_that_makes_no_sense_is_refused(data: Path, spoil: Callable[[Tabl
         list(mixtures(data, "val", "noise"))
 
 
+def test_a_table_may_begin_with_a_byte_order_mark(data: Path) -> None:
+    write_rows(data, listed())
+    once = [mixture.name for mixture in mixtures(data, "val", "noise")]
+    text = (data / "mixtures.csv").read_text()
+    (data / "mixtures.csv").write_text(text, encoding="utf-8-sig")
+    assert [mixture.name for mixture in mixtures(data, "val", "noise")] == once
+
+
+@pytest.mark.parametrize("name", ["mixtures.csv", "manifest.csv"])
+@pytest.mark.parametrize("spoilt", ["caf\xe9".encode("latin-1"), b"a" * 200_000])
+def test_what_is_no_table_is_named(data: Path, name: str, spoilt: bytes) -> None:
+    write_rows(data, listed())
+    before = (data / name).read_bytes()
+    (data / name).write_bytes(before + spoilt + b",\n")
+    read_clips.cache_clear()
+    with pytest.raises(AudioError, match=rf"{name}: expected comma-separated values in UTF-8, got "):
+        list(mixtures(data, "val", "noise"))
+    (data / name).write_bytes(before)
+
+
 def test_a_row_that_is_cut_short_is_named(data: Path) -> None:
     write_rows(data, listed())
     lines = (data / "mixtures.csv").read_text().splitlines()

@@ -251,6 +251,17 @@ def test_values_that_repeat_within_clips_are_not_more_evidence() -> None:
     assert (tenfold.low, tenfold.high) == pytest.approx((once.low, once.high))
 
 
+def test_a_single_talker_says_nothing_of_others() -> None:
+    values = noises(0, 1, 20)[0]
+    for clips in ([("talker",)] * 20, [("song.vocals", "song.accompaniment")] * 20):
+        interval = clustered_mean(values, clips)
+        assert (interval.mean, interval.n) == (pytest.approx(values.mean()), 20)
+        assert np.isnan([interval.low, interval.high]).all()
+        share = clustered_share(values, np.ones(20), clips)
+        assert share.mean == pytest.approx(values.mean())
+        assert np.isnan([share.low, share.high]).all()
+
+
 def test_a_second_slot_that_groups_alike_changes_nothing() -> None:
     values = noises(0, 1, 30)[0]
     voices = [(f"song-{i % 9}.vocals",) for i in range(30)]
@@ -374,8 +385,8 @@ def test_a_table_of_ratios_holds_what_they_are_one_by_one() -> None:
 @given(SEEDS, st.integers(1, 30), st.floats(-2, 2))
 def test_a_share_of_sums_is_sure_where_every_part_is_the_same_share(seed: int, count: int, share: float) -> None:
     random = np.random.default_rng(seed)
-    wholes = random.uniform(0.1, 5, count)
-    clips = [[str(each)] for each in random.integers(0, 5, count)]
+    wholes = random.uniform(0.1, 5, count + 2)
+    clips = [[str(each)] for each in (0, 1, *random.integers(0, 5, count))]
     found = clustered_share((share * wholes).tolist(), wholes.tolist(), clips)
-    assert (found.mean, found.low, found.high, found.n) == pytest.approx((share, share, share, count))
+    assert (found.mean, found.low, found.high, found.n) == pytest.approx((share, share, share, count + 2))
     assert clustered_share([float("nan")], [1.0], [["a"]]).n == 0

@@ -88,7 +88,7 @@ def test_where_no_model_says_anything_the_choice_is_by_lot(found: Outcome) -> No
 def test_an_outcome_holds_every_row_where_it_belongs() -> None:
     rows = [
         {
-            "mixture": f"{domain}-{number}", "domain": domain, "model": model, "way": way, "source": source,
+            "mixture": f"mix-{number}", "domain": domain, "model": model, "way": way, "source": source,
             "groups": [f"{domain}-{number}-a", "b"], "sd_sdr_db": 10.0 * number + at + source,
             "si_sdr_db": 0.0, "sdr_db": 0.0, "mixture_sd_sdr_db": 1.0, "mixture_si_sdr_db": 0.0,
             "mixture_sdr_db": 0.0, "confidence": 0.1 * at, "own_db": None, "promised_db": None,

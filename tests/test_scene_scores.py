@@ -316,3 +316,9 @@ def test_the_pictures_are_pictures(tmp_path: Path) -> None:
     for path in tmp_path.glob("*.png"):
         assert path.read_bytes().startswith(b"\x89PNG")
         assert path.stat().st_size > 10_000
+
+
+def test_where_there_is_nothing_to_separate_the_picture_says_so(tmp_path: Path) -> None:
+    alone = summarise_choices([choices(scene, oracle(scene, 0.0)) for scene in [scene_of([(10, "noise")])]])
+    draw_worth(tmp_path / "worth.png", alone)
+    assert (tmp_path / "worth.png").read_bytes().startswith(b"\x89PNG")

@@ -44,9 +44,19 @@ def test_it_tells_how_the_right_domain_was_followed_and_what_that_was_worth(
         assert imread(tmp_path / "pictures" / name).shape[0] > 300
     renderings = len(list(kept.iterdir()))
     assert renderings == 3  # two models, and the switch
-    monkeypatch.setattr(scene_run, "improvements_db", lambda *_: pytest.fail("this was known"))
+    with monkeypatch.context() as patched:
+        patched.setattr(scene_run, "improvements_db", lambda *_: pytest.fail("this was known"))
+        assert run(folders, *wanted).exit_code == 0
+        assert json.loads(file.read_text()) == found
+        assert [find for find in found if find.startswith("si_sdri_db") and found[find]["low"] is not None] == []
+    damaged = sorted(kept.iterdir())[0]
+    damaged.write_text(damaged.read_text()[:10])  # as a disk that was full leaves it
     assert run(folders, *wanted).exit_code == 0
     assert json.loads(file.read_text()) == found
+    assert run(folders, *wanted, "--set", "monitor.every_s=1").exit_code == 0
+    assert len(list(kept.iterdir())) == renderings + 1  # one model all the time sounds as it did
+    assert run(folders, *wanted, "--set", "latency.synthesis_ms=4").exit_code == 0
+    assert len(list(kept.iterdir())) == 2 * renderings + 1
 
 
 def test_what_cannot_be_measured_is_said_at_once(folders: tuple[Path, Path], tmp_path: Path) -> None:

@@ -24,8 +24,8 @@ def read_report(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise ConfigError(f"{file}: no such report")
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        report = json.loads(file.read_text(encoding="utf-8"), parse_constant=_no_number)
+    except (ValueError, RecursionError):  # of JSON, UTF-8 or a number that is none
         raise ConfigError(f"{file}: no report of `streamsep bench`: it is not JSON") from None
     if not isinstance(report, dict) or "hop" not in report:
         raise ConfigError(f"{file}: no report of `streamsep bench`: expected what its --json prints")
@@ -34,6 +34,11 @@ def read_report(file: Path) -> dict[str, Any]:
     if missing := [key for key in NEEDED if key not in report]:
         raise ConfigError(f"{file}: no whole report of `streamsep bench`: {missing} are missing")
     return report
+
+
+def _no_number(name: str) -> float:
+    """NaN and the infinities are no JSON."""
+    raise ValueError(name)
 
 
 @dataclass(frozen=True)

@@ -63,12 +63,14 @@ def bench(
 
     Example: [bold]streamsep bench my-model-step-fp32.onnx -o out --compare bench.json[/]
     """
-    from streamsep.bench.report import differences, ratios, read_report
+    from streamsep.bench.report import differences, ratios
     from streamsep.bench.tables import comparison
 
-    old = None if compare is None else read_report(compare)
+    old = None if compare is None else shown_again(compare)
     if what is not None and what.suffix == ".json":
-        report = read_report(what)
+        if changes or domain is not None or config != "default":
+            raise ConfigError(f"{what}: was measured already; leave out --set, --domain and --config")
+        report = shown_again(what)
     else:
         report = measured(what, config, domain, changes, seconds, folder)
     compared = None
@@ -92,6 +94,20 @@ def bench(
         show_table(compared)
 
 
+def shown_again(file: Path) -> dict[str, Any]:
+    """A report that can be shown. Raises ConfigError."""
+    from streamsep.bench.markdown import markdown
+    from streamsep.bench.page import page
+    from streamsep.bench.report import read_report
+
+    report = read_report(file)
+    try:
+        page(report), markdown(report)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError, ZeroDivisionError) as error:
+        raise ConfigError(f"{file}: no whole report of `streamsep bench`: {error!r:.100}") from None
+    return report
+
+
 def measured(
     what: Path | None,
     config: str,
@@ -113,6 +129,8 @@ def measured(
         found = precisions_in(settings.models.bank, settings.models.method)
         if bank is not None and found and settings.models.precision not in found:
             settings = chosen(config, domain, [*(changes or []), f"models.precision={found[0]}"], given)
+        if settings.latency.synthesis_ms is not None:
+            raise ConfigError("latency.synthesis_ms: hops of 2, 4 and 8 ms are measured as it is; leave it out")
         first = settings.models.precision
         make = Making(settings)
         domains = make.bank(first).domains

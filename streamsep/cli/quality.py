@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -121,10 +122,9 @@ def quality(
         open_bank(bank, precision=precision, method="clusters")
     found: dict[str, Interval] = {}
     for domain in chosen:
-        called, listed = domain, list(mixtures(data, split, domain))
+        called, listed = domain, list(islice(mixtures(data, split, domain), limit if sources is None else None))
         if sources is not None:
-            called, listed = f"{domain}-{sources}", list(joined(listed, sources))
-        listed = listed[:limit]
+            called, listed = f"{domain}-{sources}", list(joined(listed, sources))[:limit]
         measured = measure(compared[domain], listed, by, processes)
         hidden = not remarks.is_terminal
         scores = list(track(measured, called, len(listed), console=remarks, transient=True, disable=hidden))
@@ -180,7 +180,9 @@ def _cell(figure: str, interval: "Interval | None") -> str:
         return "-"
     digits = 3 if figure in ("stoi", "estoi") else 2
     mean = f"{interval.mean:.{digits}f}"
-    return mean if figure in ABSOLUTE else f"{mean} ±{(interval.high - interval.low) / 2:.{digits}f}"
+    if figure in ABSOLUTE or math.isnan(interval.low):  # of a single talker, song or kind of sound there is none
+        return mean
+    return f"{mean} ±{(interval.high - interval.low) / 2:.{digits}f}"
 
 
 def _chosen(option: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -64,6 +64,7 @@ def scenes(
     from streamsep.evaluation.scene_run import Kept, measure_scenes
     from streamsep.evaluation.scene_summary import summarise
     from streamsep.models.bank import open_bank
+    from streamsep.report.extras import package
 
     if which not in SETS:
         raise ConfigError(f"--scenes: expected one of {list(SETS)}, got {which!r}")
@@ -71,6 +72,8 @@ def scenes(
     writable(file)
     settings = chosen(config, "auto", changes)
     bank = open_bank(**settings.models.model_dump())
+    if pictures is not None:
+        package("matplotlib", "figures")
     for folder in (kept, pictures):
         if folder is not None:
             whole_files.prepare(folder)
@@ -83,13 +86,13 @@ def scenes(
     scores = list(track(measured, "scenes", limit, console=remarks, transient=True, disable=not remarks.is_terminal))
     summary = summarise(scores)
     show(summary, f"{len(scores)} {which} scenes of {split}")
+    if file is not None:
+        whole_files.write_texts({file: json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"})
     if pictures is not None:
         with whole_files.whole(pictures / f"{which}-worth.png") as picture:
             draw_worth(picture, summary)
         with whole_files.whole(pictures / f"{which}-delays.png") as picture:
             draw_delays(picture, scores)
-    if file is not None:
-        whole_files.write_texts({file: json.dumps(_plain(summary), indent=1, allow_nan=False) + "\n"})
 
 
 def show(summary: "dict[str, Interval]", title: str) -> None:
@@ -97,19 +100,23 @@ def show(summary: "dict[str, Interval]", title: str) -> None:
     table = Table("", "mean", "95 %", "n", box=box.SIMPLE_HEAD, show_edge=False, title=title, title_justify="left")
     for name, interval in summary.items():
         if interval.n:
-            between = f"{interval.low:.2f} to {interval.high:.2f}"
+            between = "-" if math.isnan(interval.low) else f"{interval.low:.2f} to {interval.high:.2f}"
             table.add_row(name, f"{interval.mean:.2f}", between, str(interval.n))
     results.print(table)
 
 
 def made_with(bank: "Bank", settings: dict[str, Any]) -> dict[str, str]:
-    """What a rendering depends on, by domain, and for the switch: checksums of the models, and the settings."""
+    """What a rendering depends on, by domain, and for the switch: checksums of the models, and the settings, of
+    which those of the monitor change nothing where one model is heard all the time."""
     from streamsep.models.bank import look_back_graphs
 
     def digest(path: Path) -> str:
         return hashlib.sha256(path.read_bytes()).hexdigest()
 
-    heard = {domain: digest(model.path) for domain, model in bank.models.items()}
+    unwatched = {section: value for section, value in settings.items() if section != "monitor"}
+    heard = {
+        domain: json.dumps([digest(model.path), unwatched], sort_keys=True) for domain, model in bank.models.items()
+    }
     judged = [digest(path) for path in look_back_graphs(bank).values()]
     return heard | {"switched": json.dumps([*heard.values(), *judged, settings], sort_keys=True)}
 

@@ -1,5 +1,6 @@
 """How sure a mean is, when the things it was taken over are not independent."""
 
+import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,7 +14,8 @@ NOTHING = -1  # in place of the number of a cluster
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean of `n` values with its 95 % confidence interval; mean, low and high are nan when n is 0."""
+    """A mean of `n` values with its 95 % confidence interval; mean, low and high are nan when n is 0, low and high
+    when all values are of one cluster: nothing is known of any other."""
 
     mean: float
     low: float
@@ -32,17 +34,19 @@ def clustered_mean(values: Sequence[float], clusters: Sequence[Sequence[Hashable
 
     The interval is as wide as it should be, or a little wider, when there are many clusters, and values alike for no
     other reason. It is too narrow when clusters are smaller than what makes values alike (clips, where songs or
-    singers do), and when they are few (with 15 it holds the truth in about 90 of 100). Of a single cluster it has no
-    width: nothing is known of any other.
+    singers do), and when they are few (with 15 it holds the truth in about 90 of 100). Of a single cluster
+    there is none.
 
     >>> clustered_mean([1.0, 1.0, 1.0], [["a", "x"], ["a", "y"], ["b", "y"]])
     Interval(mean=1.0, low=1.0, high=1.0, n=3)
     """
     kept = [i for i, value in enumerate(values) if not np.isnan(value)]
     if not kept:
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
+        return Interval(math.nan, math.nan, math.nan, 0)
     found = np.array([values[i] for i in kept], np.float64)
     weights = drawn_weights([clusters[i] for i in kept], seed)
+    if of_one_cluster(weights):
+        return Interval(float(found.mean()), math.nan, math.nan, len(found))
     means = weights @ found / weights.sum(axis=1)
     low, high = np.quantile(means, [0.025, 0.975])
     return Interval(float(found.mean()), float(low), float(high), len(found))
@@ -60,8 +64,10 @@ def clustered_share(
     kept = [i for i, both in enumerate(zip(parts, wholes, strict=True)) if not np.isnan(both).any()]
     some, every = (np.array([values[i] for i in kept], np.float64) for values in (parts, wholes))
     if not kept or not every.sum():
-        return Interval(float("nan"), float("nan"), float("nan"), 0)
+        return Interval(math.nan, math.nan, math.nan, 0)
     weights = drawn_weights([clusters[i] for i in kept], seed)
+    if of_one_cluster(weights):
+        return Interval(float(some.sum() / every.sum()), math.nan, math.nan, len(kept))
     with np.errstate(divide="ignore", invalid="ignore"):
         low, high = np.nanquantile(weights @ some / (weights @ every), [0.025, 0.975])
     return Interval(float(some.sum() / every.sum()), float(low), float(high), len(kept))
@@ -70,6 +76,11 @@ def clustered_share(
 def drawn_weights(clusters: Sequence[Sequence[Hashable]], seed: int = 0) -> NDArray[np.float64]:
     """(DRAWS, values): what each value weighs in each draw of the bootstrap; not to be written to."""
     return _drawn(tuple(map(tuple, clusters)), seed)
+
+
+def of_one_cluster(weights: NDArray[np.float64]) -> bool:
+    """Whether all values weigh the same in every draw."""
+    return bool((weights == weights[:, :1]).all())
 
 
 @lru_cache(maxsize=4)  # many figures are of the same mixtures

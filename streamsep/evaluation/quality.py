@@ -2,10 +2,8 @@
 held against."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from multiprocessing import get_context
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +12,7 @@ from streamsep.errors import ModelError
 from streamsep.evaluation.intervals import Interval, clustered_mean
 from streamsep.evaluation.lists import RATE, Mixture
 from streamsep.evaluation.metrics import best_order, improvement_db, pesq, sdr_db, si_sdr_db, stoi
+from streamsep.pool import pool_of
 from streamsep.realtime.masking import slot_names
 
 Metric = Callable[[NDArray[np.floating], NDArray[np.floating]], float]  # estimate, source; (samples,) each
@@ -68,8 +67,7 @@ def measure(
     if processes == 1:
         yield from map(task, mixtures)
         return
-    # "spawn", because a process that holds ONNX Runtime's threads must not be forked
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with pool_of(processes) as pool:
         yield from pool.map(task, mixtures)
 
 

@@ -27,7 +27,11 @@ def draw_worth(path: Path, summary: Mapping[str, Interval]) -> None:
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(RANGES), sharey=True)
     for which, panel in zip(RANGES, panels, strict=True):
-        found = {key.removeprefix(f"si_sdri_db.{which}."): value for key, value in summary.items() if which in key}
+        prefix = f"si_sdri_db.{which}."
+        found = {key.removeprefix(prefix): value for key, value in summary.items() if key.startswith(prefix)}
+        if not found:
+            panel.set_title(f"{TITLES[which]}\nnothing to separate", fontsize=11, loc="left")
+            continue
         fixed = [system for system in found if system.startswith("fixed.")]
         systems = [*fixed, "random", "switched", "oracle"]
         for at, system in enumerate(systems):
@@ -36,7 +40,11 @@ def draw_worth(path: Path, summary: Mapping[str, Interval]) -> None:
             panel.bar(at, value.mean, color=COLOURS[system.split(".")[0]], width=0.7)
             panel.errorbar(at, value.mean, yerr=np.maximum(edges, 0), color="black", capsize=3, linewidth=1)
             panel.annotate(
-                f"{value.mean:.1f}", (at, max(value.high, 0)), (0, 4), textcoords="offset points", ha="center"
+                f"{value.mean:.1f}",
+                (at, np.nanmax([value.mean, value.high, 0])),
+                (0, 4),
+                textcoords="offset points",
+                ha="center",
             )
         names = [f"only\n{system.removeprefix('fixed.')}" if system in fixed else system for system in systems]
         panel.set_xticks(range(len(systems)), names, fontsize=9)

@@ -5,10 +5,10 @@ import json
 import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,6 +28,7 @@ from streamsep.evaluation.switching import (
     improvements_db,
     systems_db,
 )
+from streamsep.pool import pool_of
 from streamsep.whole_files import write_texts
 
 FORMAT = "1"  # of the kept figures; a new one whenever they would come out otherwise
@@ -69,7 +70,7 @@ class Kept:
         given = json.dumps([FORMAT, system, self.made_with.get(system, ""), _plain(scene)])
         digest = hashlib.sha256(given.encode() + scene.sources.tobytes()).hexdigest()[:16]
         path = self.folder / f"{scene.name}-{system}-{digest}.json"
-        if path.is_file():
+        with suppress(FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):  # damaged: made anew
             return json.loads(path.read_text(encoding="utf-8"))
         found = make()
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -98,15 +99,18 @@ def in_order(task: Callable[[Item], Result], items: Iterable[Item], processes: i
     if processes == 1:
         yield from map(task, items)
         return
-    # "spawn", because a process that holds ONNX Runtime's threads must not be forked
-    with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+    with pool_of(processes) as pool:
         waiting: deque[Future[Result]] = deque()
-        for item in items:
-            waiting.append(pool.submit(task, item))
-            if len(waiting) > 2 * processes:
+        try:
+            for item in items:
+                waiting.append(pool.submit(task, item))
+                if len(waiting) > 2 * processes:
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        except BaseException:  # Ctrl-C too: what has not begun does not begin any more
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def score_scene(

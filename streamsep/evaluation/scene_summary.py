@@ -92,7 +92,7 @@ def _ratio(values: ArrayLike, of: ArrayLike, weights: Weights, n: int) -> Interv
         return NOTHING
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = (weights @ np.asarray(values, np.float64)) / (weights @ np.asarray(of, np.float64))
-    return _interval(ratios, n)
+    return _interval(ratios, n, weights.shape[1] == 1)
 
 
 def _quantile(values: Sequence[Sequence[float]], share: float, weights: Weights) -> Interval:
@@ -104,10 +104,12 @@ def _quantile(values: Sequence[Sequence[float]], share: float, weights: Weights)
     ordered = np.array([value for value, _ in every])
     heaped = np.cumsum(weights[:, [at for _, at in every]], axis=1)
     reached = heaped >= share * heaped[:, -1:] * (1 - 1e-12)
-    return _interval(ordered[reached.argmax(axis=1)], len(every))
+    return _interval(ordered[reached.argmax(axis=1)], len(every), weights.shape[1] == 1)
 
 
-def _interval(draws: NDArray[np.float64], n: int) -> Interval:
-    """From what was found and the draws after it."""
+def _interval(draws: NDArray[np.float64], n: int, single: bool) -> Interval:
+    """From what was found and the draws after it; those of a single scene say nothing of any other."""
+    if single:
+        return Interval(float(draws[0]), math.nan, math.nan, n)
     low, high = np.quantile(draws[1:], [0.025, 0.975], method="inverted_cdf")
     return Interval(float(draws[0]), float(low), float(high), n)

@@ -4,7 +4,8 @@ What is wrong with one raises AudioError, which names the file, the row, the col
 
 import csv
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,8 +20,7 @@ def rows_of(table: Path, columns: Sequence[str], **wanted: str) -> list[Row]:
     if not table.is_file():
         raise AudioError(f"{table.parent}: expected a folder with a {table.name} and the clips it names, found none")
     found: list[Row] = []
-    with open(table, newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
+    with _opened(table) as reader:
         expected = f"expected the columns {', '.join(columns)}, found no"
         if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise AudioError(f"{table}: {expected} {', '.join(missing)}")
@@ -75,8 +75,18 @@ def read_clips(folder: Path) -> dict[str, Row]:
     table = folder / "manifest.csv"
     if not table.is_file():
         return {}
-    with open(table, newline="", encoding="utf-8") as file:
-        return {row["path"]: row for row in csv.DictReader(file) if row.get("path")}
+    with _opened(table) as reader:
+        return {row["path"]: row for row in reader if row.get("path")}
+
+
+@contextmanager
+def _opened(table: Path) -> Iterator["csv.DictReader[str]"]:
+    """To read its rows, with or without a byte order mark. Raises AudioError where it is no such table."""
+    with open(table, newline="", encoding="utf-8-sig") as file:
+        try:
+            yield csv.DictReader(file)
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise AudioError(f"{table}: expected comma-separated values in UTF-8, got {error}") from None
 
 
 def groups(folder: Path, clips: Iterable[str]) -> tuple[str, ...]:

@@ -54,10 +54,10 @@ class Mixtures:
 
 def mixtures_of(rows: Sequence[Row], split: str) -> Mixtures:
     """Those of a split in which every model can be scored."""
-    by_mixture: dict[str, list[Row]] = {}
+    by_mixture: dict[tuple[str, str], list[Row]] = {}  # lists may give two domains the same names
     for row in rows:
         if row["split"] == split:
-            by_mixture.setdefault(row["mixture"], []).append(row)
+            by_mixture.setdefault((row["domain"], row["mixture"]), []).append(row)
     models = tuple(dict.fromkeys(row["model"] for row in rows))
     complete = [each for each in by_mixture.values() if all(row["si_sdri_db"] is not None for row in each)]
     return Mixtures(models, tuple(map(tuple, complete)))

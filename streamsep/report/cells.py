@@ -11,8 +11,8 @@ def with_interval(found: Interval, digits: int = 2) -> str:
     >>> with_interval(Interval(5.417, 3.93, 7.191, 200))
     '5.42 (3.93 to 7.19)'
     """
-    if math.isnan(found.mean):
-        return "-"
+    if math.isnan(found.mean) or math.isnan(found.low):
+        return number(found.mean, digits)
     return f"{found.mean:.{digits}f} ({found.low:.{digits}f} to {found.high:.{digits}f})"
 
 
@@ -31,8 +31,8 @@ def percent_with_interval(found: Interval) -> str:
     >>> percent_with_interval(Interval(0.784, 0.7, 0.81, 200))
     '78 % (70 to 81)'
     """
-    if math.isnan(found.mean):
-        return "-"
+    if math.isnan(found.mean) or math.isnan(found.low):
+        return percent(found.mean)
     return f"{percent(found.mean)} ({100 * found.low:.0f} to {100 * found.high:.0f})"
 
 

@@ -1,4 +1,4 @@
-"""The packages of the extras "evaluate" and "hearing", which are imported when they are first needed."""
+"""The packages of the extras "evaluate", "hearing" and "figures", which are imported when they are first needed."""
 
 from importlib import import_module
 from importlib.util import find_spec

@@ -25,6 +25,7 @@ th { white-space: normal; vertical-align: bottom }
 th:first-child, td:first-child { text-align: left; padding-left: 0 }
 .paper { color: var(--dim) } .missed { color: #b00020; font-weight: 600 }
 """
+PICTURES = "pictures"  # the folder beside report.md
 PAPER = "paper"  # a column that begins so holds what others found
 
 
@@ -125,4 +126,4 @@ def table_lines(found: Table) -> list[str]:
 
 def file_name(study: str, picture: Picture) -> str:
     """Relative to report.md."""
-    return f"pictures/{study}-{picture.name}.svg"
+    return f"{PICTURES}/{study}-{picture.name}.svg"

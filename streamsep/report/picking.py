@@ -54,13 +54,13 @@ def outcome(rows: Sequence[Row], way: str) -> Outcome:
     """From the rows of a study. Sources that are silent in a mixture do not count."""
     rows = [row for row in rows if row["way"] == way]
     models = tuple(dict.fromkeys(row["model"] for row in rows))
-    mixtures = {row["mixture"]: row for row in rows}
+    mixtures = {(row["domain"], row["mixture"]): row for row in rows}  # lists may give two domains the same names
     at = {name: number for number, name in enumerate(mixtures)}
     sources = 1 + max(row["source"] for row in rows)
     shape = len(mixtures), len(models), sources
     columns = {name: np.full(shape, np.nan) for name in (*RATIOS, *(f"mixture_{name}" for name in RATIOS), *SCORES)}
     for row in rows:
-        place = at[row["mixture"]], models.index(row["model"]), row["source"]
+        place = at[row["domain"], row["mixture"]], models.index(row["model"]), row["source"]
         for name, values in columns.items():
             values[place] = np.nan if row[name] is None else row[name]
     return Outcome(

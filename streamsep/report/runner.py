@@ -7,13 +7,10 @@ import hashlib
 import json
 import math
 import os
-import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +18,7 @@ from streamsep import whole_files
 from streamsep.child import ONE_THREAD
 from streamsep.errors import StreamsepError
 from streamsep.models.bank import bank_folder
+from streamsep.pool import pool_of
 from streamsep.report.study import Job, Lists, Row, Study
 
 FORMAT = "1"  # of the parts; a new one whenever rows would come out otherwise
@@ -63,7 +61,7 @@ def kept(path: Path, made_with: str) -> list[Row] | None:
         return None
     if not isinstance(found, dict) or found.get("made_with") != made_with:
         return None
-    rows: list[Row] = found["rows"]
+    rows: list[Row] | None = found.get("rows")
     return rows
 
 
@@ -122,8 +120,7 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
     before = {name: os.environ.get(name) for name in ONE_THREAD}
     os.environ |= ONE_THREAD  # for those that are started
     try:
-        # "spawn", because a process that holds ONNX Runtime's threads must not be forked
-        with ProcessPoolExecutor(processes, get_context("spawn"), _begin) as pool:
+        with pool_of(processes) as pool:
             yield pool
     finally:
         for name, value in before.items():
@@ -131,17 +128,3 @@ def _pool(processes: int) -> Iterator[ProcessPoolExecutor]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def _begin() -> None:
-    """In a process of the pool: it ends when the one that started it does, however that was killed. Ctrl-C is for
-    that one: what is under way is finished, and kept."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    parent = parent_process()
-    assert parent is not None
-
-    def watch() -> None:
-        parent.join()
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import streamsep
+from streamsep import whole_files
 from streamsep.report.clips import with_groups
 from streamsep.report.headline import headline, targets
-from streamsep.report.page import file_name, markdown, page
-from streamsep.report.runner import plain, write_whole
+from streamsep.report.page import PICTURES, file_name, markdown, page
+from streamsep.report.runner import plain
 from streamsep.report.study import Lists, Row, Section, Study
 
 FORMAT = 1  # of summary.json; another number when its keys change their meaning
@@ -20,13 +21,15 @@ COLUMNS = (
     "mixture_sd_sdr_db", "mixture_si_sdr_db", "mixture_sdr_db", "silhouette", "posterior_strength", "confidence",
     "own_db", "promised_db",
 )  # fmt: skip
+RESULTS = "results.csv"
 SELECTION = "selection"  # the study whose rows are results.csv and whose figures are the first screen
 
 
 def write_report(
     studies: Sequence[Study], rows: Mapping[str, list[Row]], lists: Lists, report: Path
 ) -> dict[str, Any]:
-    """All files; what is in summary.json. The same rows give the same files."""
+    """All files, and none that an earlier report of other studies left there; what is in summary.json. The same rows
+    give the same files."""
     sections: dict[str, Section] = {}
     rows = {name: with_groups(lists.folder, of) for name, of in rows.items()}
     for study in studies:
@@ -35,11 +38,11 @@ def write_report(
     numbers = {name: section.numbers for name, section in sections.items()}
     bank = about_the_bank(lists)
     summary = {"format": FORMAT, "streamsep": streamsep.__version__, "bank": bank, "limit": lists.limit, **numbers}
-    first = None
+    first, texts = None, {}
     if SELECTION in sections:
         first = headline(numbers[SELECTION], bank)
         sections = {"targets": targets(numbers[SELECTION]), **sections}
-        write_whole(report / "results.csv", results(rows[SELECTION]))
+        texts[report / RESULTS] = results(rows[SELECTION])
     title = f"streamsep evaluate: {bank['name']} on {lists.folder.resolve().name}"
     tested = [
         f"{title}, streamsep {streamsep.__version__}; models "
@@ -49,11 +52,16 @@ def write_report(
     ]
     for name, section in sections.items():
         for picture in section.pictures:
-            write_whole(report / file_name(name, picture), picture.svg + "\n")
-    write_whole(report / "report.html", page(title, tested, first, sections))
-    write_whole(report / "report.md", markdown(title, tested, first, sections))
-    text = json.dumps(plain(summary), indent=1, allow_nan=False)
-    write_whole(report / "summary.json", text + "\n")
+            texts[report / file_name(name, picture)] = picture.svg + "\n"
+    texts[report / "report.html"] = page(title, tested, first, sections)
+    texts[report / "report.md"] = markdown(title, tested, first, sections)
+    texts[report / "summary.json"] = json.dumps(plain(summary), indent=1, allow_nan=False) + "\n"
+    for folder in {path.parent for path in texts}:
+        whole_files.prepare(folder)
+    whole_files.write_texts(texts)
+    for path in (report / RESULTS, *(report / PICTURES).glob("*.svg")):
+        if path not in texts:
+            path.unlink(missing_ok=True)
     return summary
 
 
