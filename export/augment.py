@@ -5,6 +5,7 @@ All take and give (samples,) float32 at 16 kHz; none changes the length unless i
 
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import soundfile as sf
@@ -112,19 +113,26 @@ class Rooms:
     DIRECT_S = 0.03  # a response whose loudest tap comes later is an effect and not a room
 
     def __init__(self, data: Path) -> None:
-        """data: a folder whose `rir/` may hold FLAC files, a channel a response, and .npz files with `ir` (..., taps)
-        and `sr`, all at 16 kHz. Raises ValueError naming the file whose rate is another, or that
-        lacks one of the two."""
+        """data: a folder whose `rir/` may hold FLAC or WAV files, a channel a response, and .npz files with `ir` (of
+        shape (..., taps)) and `sr`, all at 16 kHz. Raises ValueError naming the file that cannot be read, whose rate
+        is another, or that lacks one of the two."""
         self.measured: list[Sound] = []
         for path in sorted((data / "rir").rglob("*")):
-            if path.suffix == ".flac":
-                taps, rate = sf.read(path, dtype="float32", always_2d=True)
+            if path.suffix in (".flac", ".wav"):
+                try:
+                    taps, rate = sf.read(path, dtype="float32", always_2d=True)
+                except sf.LibsndfileError as error:
+                    raise ValueError(f"{path}: not a sound file ({error})") from None
                 responses = taps.T
             elif path.suffix == ".npz":
-                with np.load(path) as content:
-                    if not {"ir", "sr"} <= set(content):
-                        raise ValueError(f"{path}: expected ir and sr, found {', '.join(content) or 'nothing'}")
-                    responses, rate = content["ir"].reshape(-1, content["ir"].shape[-1]), int(content["sr"])
+                try:
+                    with np.load(path) as content:
+                        found = dict(content)
+                except (ValueError, EOFError, BadZipFile) as error:
+                    raise ValueError(f"{path}: expected arrays of NumPy, got {error}") from None
+                if not {"ir", "sr"} <= set(found):
+                    raise ValueError(f"{path}: expected ir and sr, found {', '.join(found) or 'nothing'}")
+                responses, rate = found["ir"].reshape(-1, found["ir"].shape[-1]), int(found["sr"])
             else:
                 continue
             if rate != RATE:

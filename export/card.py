@@ -62,11 +62,12 @@ ABOUT = {
         "One talker in the noise of everyday life (traffic, cafés, machines, weather, things that bang), live, at "
         "8 ms of algorithmic latency, for listening and for experiments. It is no medical device.",
         (
-            "It has only ever heard one talker over noise (babble of many is noise): a second voice close by is part "
-            "speech, part noise.",
+            "As this model it has only heard one talker over noise (babble of many is noise): a second voice close "
+            "by is part speech, part noise.",
             "Singing was not among its noises and may be kept.",
             "It was trained from -6 to +11 dB; in louder noise weak consonants go with the noise.",
-            "It was trained with small synthetic rooms; long reverberation is new to it.",
+            "It was trained with small rooms, made ones and measured ones cut to 0.6 s; long reverberation is new to "
+            "it.",
         ),
         {
             "EmoDB": (

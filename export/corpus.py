@@ -25,6 +25,7 @@ from export import recordings
 
 RATE = 16_000
 FULL_SCALE = 32_767
+SPLITS = ("train", "val", "test")
 COLUMNS = ("path", "corpus", "group", "role", "split", "licence")  # that are needed
 
 
@@ -59,7 +60,7 @@ def _decoded(data: Path, rows: list[dict[str, str]], cache: Path) -> tuple[NDArr
     sources = [(row["path"], row.get("minus") or None) for row in rows]
     key = hashlib.sha256(json.dumps([_fingerprint(data, name) for pair in sources for name in pair]).encode())
     samples_file, lengths_file = (cache / f"{key.hexdigest()[:16]}.{kind}" for kind in ("int16", "lengths"))
-    if not lengths_file.is_file():
+    if not _whole(samples_file, lengths_file):
         cache.mkdir(parents=True, exist_ok=True)
         print(f"decoding {len(sources)} clips, once, into {samples_file}", flush=True)
         paths = [(data / path, minus and data / minus) for path, minus in sources]
@@ -67,6 +68,13 @@ def _decoded(data: Path, rows: list[dict[str, str]], cache: Path) -> tuple[NDArr
             lengths = _write_whole(samples_file, pool.map(lambda pair: decode(*pair), paths))
         _write_whole(lengths_file, [np.array(lengths, np.int64)])  # last: it says the other is whole
     return np.memmap(samples_file, np.int16, "r"), np.fromfile(lengths_file, np.int64)
+
+
+def _whole(samples_file: Path, lengths_file: Path) -> bool:
+    """Whether there are all the samples that the lengths promise: a disk may have lost some."""
+    if not (lengths_file.is_file() and samples_file.is_file()):
+        return False
+    return 2 * int(np.fromfile(lengths_file, np.int64).sum()) == samples_file.stat().st_size > 0
 
 
 def _fingerprint(data: Path, name: str | None) -> tuple[str, int, int] | None:
@@ -86,6 +94,8 @@ def _write_whole(path: Path, arrays: Iterable[NDArray[np.int16] | NDArray[np.int
     try:
         with open(part, "wb") as file:
             lengths = [file.write(array.data) // array.itemsize for array in arrays]
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
         return lengths
     finally:
@@ -110,16 +120,21 @@ class Clips:
         manifest = data / "manifest.csv"
         if not manifest.is_file():
             raise ValueError(f"{data}: expected a folder with a manifest.csv, found none")
-        with open(manifest, newline="") as file:
+        with open(manifest, newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
                 wanted = ", ".join(COLUMNS)
                 raise ValueError(f"{manifest}: expected the columns {wanted}, found no {', '.join(missing)}")
-            rows = [
-                row
-                for row in reader
-                if row["split"] == split and row["role"] in roles and row["corpus"] not in without
-            ]
+            rows = []
+            for row in reader:
+                where = f"{manifest}: line {reader.line_num}"
+                if missing := [name for name in COLUMNS if not row[name]]:
+                    raise ValueError(f"{where}: expected something in every column, found no {', '.join(missing)}")
+                if row["split"] not in SPLITS or row["role"] != row["role"].strip():
+                    wanted = f"a split of {list(SPLITS)} and a role without spaces around it"
+                    raise ValueError(f"{where}: expected {wanted}, got {row['split']!r} and {row['role']!r}")
+                if row["split"] == split and row["role"] in roles and row["corpus"] not in without:
+                    rows.append(row)
         if not rows:
             raise NoClipsError(
                 f"{manifest}: no clip with split {split!r} and role in {roles}"

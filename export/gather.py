@@ -15,6 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from export.augment import colour, tilt
+from export.corpus import NoClipsError
 from export.mixtures import RECIPES, Mixer
 from streamsep.errors import ModelError
 from streamsep.evaluation.lists import LENGTH, Mixture, mixtures
@@ -77,7 +78,8 @@ def gather(bank: Path, data: Path, cache: Path, precision: str) -> tuple[Table, 
     table = _kept(path, partial(_measured, graphs, data))
     try:
         mixers = {domain: RECIPES[domain](data, "train", cache.parent / "cache") for domain in graphs}
-    except (KeyError, ValueError):  # domains without a recipe, or data without clips to train on
+    except (KeyError, NoClipsError) as error:  # domains without a recipe, or data without clips to train on
+        print(f"without mixtures of training clips: {error}", flush=True)
         return table, path
     more = _kept(cache / f"{print_of_all}-train-{FROM_TRAINING}.npz", partial(_measured_training, graphs, mixers))
     return joined(table, more), path

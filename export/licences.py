@@ -13,12 +13,13 @@ FREE = re.compile(
     re.I,
 )
 RESTRICTED = re.compile(
-    r"(?<![a-z])N[CD](?![a-z])|non[\s_-]*commercial|no[\s_-]*deriv|academic|research|educational|personal|evaluation|"
-    r"propriet|reserved|\bLDC|no explicit|unknown|^none\b",
+    r"(?<![a-z])N[CD](?![a-z])|non[\s_-]*commercial|\b(no|not|without|except)\b.{0,30}commercial|no[\s_-]*deriv|academic|"
+    r"research|educational|personal|private|evaluation|requires|permission|propriet|reserved|\bLDC|\bA?GPL|sampling|"
+    r"no explicit|unknown|^none\b",
     re.I,
 )
-FREE_CLIP = re.compile(r"source clip (CC0|CC[- ]BY)\b(?![- ]N)", re.I)
-SHARE_ALIKE = re.compile(r"\bBY-SA\b", re.I)
+FREE_CLIP = re.compile(r"source clip (CC0|CC[- ]BY)\b(?!.*(?<![a-z])(N[CD]|non|no)(?![a-z]))", re.I)
+SHARE_ALIKE = re.compile(r"\bBY[-_ ]SA\b|share[-_ ]?alike", re.I)
 
 
 def weights_licence(data: Sequence[Corpus]) -> str:

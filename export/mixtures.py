@@ -115,7 +115,7 @@ class NoiseMixer(Mixer):
         self.instruments = clips_if_any(data, split, ("instrument",), cache)
         recorded = self.noises or self.events
         if recorded is None:
-            raise ValueError(f"{data / 'manifest.csv'}: no clip with split {split!r} and role noise or event")
+            raise NoClipsError(f"{data / 'manifest.csv'}: no clip with split {split!r} and role noise or event")
         self._recorded = recorded  # there is always this one
         self.rooms = Rooms(data)
 
@@ -168,7 +168,7 @@ class MusicMixer(Mixer):
             if (clip.corpus, clip.song) in partner
         ]
         if not self.pairs:
-            raise ValueError(f"{data}: no song with vocals and accompaniment in split {split!r}")
+            raise NoClipsError(f"{data}: no song with vocals and accompaniment in split {split!r}")
 
     def pair(self, rng: np.random.Generator, samples: int) -> tuple[Sound, Sound]:
         """Half the time one song's own pair, else any vocals over any accompaniment."""

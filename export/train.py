@@ -243,6 +243,9 @@ def train(
             optimizer.step(learning_rate(recipe, done - 1))
             average.update_parameters(net)
             figures = processes.mean(parts).tolist()
+            if not all(map(math.isfinite, figures)):
+                kept = f"{newest} is from before" if newest.is_file() else "there is no checkpoint yet"
+                raise SystemExit(f"{out}: step {done}: the loss is {figures[0]} dB; {kept}: lower the learning_rate")
 
             improvement, new_best = None, False
             if done % recipe.validate_every == 0 or done == recipe.steps:
@@ -309,6 +312,8 @@ def main() -> None:
             mixer = RECIPES[recipe.recipe](options.data, "train", Path("runs/cache"))
         listed = mixtures(options.data, "val", recipe.recipe) if processes.is_first else ()
         lists = [torch.tensor(mixture.sources, device=processes.device) for mixture in listed]
+        if processes.is_first and not any(bool(sources.any(-1).all()) for sources in lists):
+            raise ValueError(f"{options.data / 'mixtures.csv'}: in no 'val' mixture does every source sound")
         start = None if options.start is None else read_start(options.start)
     except (StreamsepError, ValueError) as error:
         raise SystemExit(str(error)) from None

@@ -44,6 +44,21 @@ def test_a_room_in_which_a_microphone_heard_nothing_is_none(tmp_path: Path) -> N
     assert all(np.isfinite(each).all() for each in rooms.measured)
 
 
+def test_responses_may_be_wav_files_and_those_that_are_none_are_named(tmp_path: Path) -> None:
+    (tmp_path / "rir").mkdir()
+    sf.write(tmp_path / "rir" / "mine.wav", np.eye(2, 400).T, RATE)
+    assert len(Rooms(tmp_path).measured) == 2
+    for name, said in {
+        "bad.wav": "not a sound file",
+        "bad.flac": "not a sound file",
+        "bad.npz": "expected arrays",
+    }.items():
+        (tmp_path / "rir" / name).write_bytes(b"nothing of the kind")
+        with pytest.raises(ValueError, match=rf"{name}: {said}"):
+            Rooms(tmp_path)
+        (tmp_path / "rir" / name).unlink()
+
+
 @pytest.mark.parametrize("missing", ["ir", "sr"])
 def test_responses_that_lack_something_are_named(tmp_path: Path, missing: str) -> None:
     (tmp_path / "rir").mkdir()

@@ -309,6 +309,21 @@ def test_a_run_without_a_new_best_for_long_ends_for_good_and_keeps_the_best(
     assert logged(folder / "run") == 4
 
 
+def test_a_run_that_diverges_ends_and_keeps_the_checkpoint_from_before(
+    start: Start, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start("run", steps=2)
+    before = (folder / "run" / "last.pt").read_bytes()
+    forward = train.Objective.forward
+    monkeypatch.setattr(train.Objective, "forward", lambda *given: [part * math.nan for part in forward(*given)])
+    with pytest.raises(
+        SystemExit, match=r"step 1: the loss is nan dB; there is no checkpoint yet: lower the learning"
+    ):
+        start("other", steps=2)
+    assert not (folder / "other" / "last.pt").exists()
+    assert (folder / "run" / "last.pt").read_bytes() == before
+
+
 def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "last.pt"
     train.save(path, {"step": 1})

@@ -19,11 +19,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from export import recordings
-from export.corpora.entries import DOMAINS, SPLITS, Entry, Found
+from export.corpora.entries import DOMAINS, Entry, Found
 from export.corpora.events import esc_50, urbansound8k
 from export.corpora.lists import listed, write_lists
 from export.corpora.music import musdb18, musdb18_hq
 from export.corpora.speech import dns, librimix, voicebank_demand, wsj0_2mix
+from export.corpus import SPLITS
 from export.recordings import Form
 
 LAYOUTS: dict[str, Callable[[Path], Found]] = {

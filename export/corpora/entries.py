@@ -15,7 +15,6 @@ DOMAINS = {
     "bass": "music",
     "other": "music",
 }  # by role
-SPLITS = ("train", "val", "test")
 SOUNDS = (".wav", ".flac")  # corpora come as WAV, and are often kept as FLAC
 
 
