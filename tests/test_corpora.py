@@ -119,6 +119,7 @@ def test_the_lists_hold_the_mixtures_of_the_corpus_or_drawn_ones(layout: str, in
     own = PUBLISHED.get(layout, {})
     rows = rows_of(data)
     splits = {row["path"]: row["split"] for row in rows}
+    kin = {f"{row['corpus']}/{row['group']}" for row in rows}
     expected = dict(own)
     for domain, roles in DRAWN.get(layout, {}).items():
         for split in ("val", "test"):
@@ -132,6 +133,7 @@ def test_the_lists_hold_the_mixtures_of_the_corpus_or_drawn_ones(layout: str, in
             assert np.abs(mixture.sources.sum(0)).max() <= 0.701
             assert (np.square(mixture.sources).sum(1) > 0).all()
             assert all(path.startswith("lists/") or splits[path] == split for path in mixture.clips)
+            assert set(mixture.pieces_of) <= kin  # copies too
     for mixture in (mixture for domain, split in own for mixture in mixtures(data, split, domain)):
         assert len(set(mixture.clips)) == 2
 

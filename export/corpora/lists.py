@@ -82,14 +82,15 @@ def write_lists(mixtures: Iterator[Listed], forms: dict[str, Form], folder: Path
                 pieces = copies.setdefault(path, [])
                 start = sum(map(len, pieces))
                 pieces.append(slot.sound)
+            said = entry.corpus, entry.group  # of a copy the manifest does not know what it is a piece of
             rows.append(
-                [mixture.name, mixture.domain, mixture.split, number, path, start, len(slot.sound), slot.gain]
+                [mixture.name, mixture.domain, mixture.split, number, path, start, len(slot.sound), slot.gain, *said]
             )
     if not rows:
         return counts
     with open(folder / "mixtures.csv", "w", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain"])
+        table.writerow(["mixture", "domain", "split", "slot", "path", "start", "samples", "gain", "corpus", "group"])
         table.writerows(rows)
     (folder / "lists").mkdir()
     for path, pieces in copies.items():

@@ -1,8 +1,9 @@
 """Fixed lists of mixtures: `mixtures.csv` beside the clips it names, a row a source.
 
-Columns: mixture, domain, split, slot (from 0), path (relative to the list), start and samples (in samples), gain. The
-mixture is the sum of its sources; a source shorter than the mixture is followed by silence. The rows of a mixture may
-stand anywhere in the list.
+Columns: mixture, domain, split, slot (from 0), path (relative to the list), start and samples (in samples), gain; and
+if the manifest.csv does not say it, corpus and group, what the clip is a piece of (see `tables.groups`). The mixture
+is the sum of its sources; a source shorter than the mixture is followed by silence. The rows of a mixture may stand
+anywhere in the list.
 """
 
 from collections.abc import Iterator, Sequence

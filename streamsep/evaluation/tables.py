@@ -90,12 +90,23 @@ def _opened(table: Path) -> Iterator["csv.DictReader[str]"]:
 
 
 def groups(folder: Path, clips: Iterable[str]) -> tuple[str, ...]:
-    """What each clip is a piece of: "corpus/group" of the manifest.csv, which is one talker, song or kind of sound.
-    The clip's own path where nobody says.
+    """What each clip is a piece of: "corpus/group" of the manifest.csv, or where that does not know it of the
+    mixtures.csv, if that has these columns; it is one talker, song or kind of sound. The clip's own path where nobody
+    says.
 
     Clips of one group pull the mixtures they are in the same way, so this is what intervals are clustered by."""
-    known = read_clips(folder)
-    return tuple(_group(known.get(clip, {})) or clip for clip in clips)
+    known, copies = read_clips(folder), _read_copies(folder)
+    return tuple(_group(known.get(clip) or copies.get(clip, {})) or clip for clip in clips)
+
+
+@lru_cache(maxsize=2)
+def _read_copies(folder: Path) -> dict[str, Row]:
+    """What a list says itself of the clips in it, by path."""
+    table = folder / "mixtures.csv"
+    if not table.is_file():
+        return {}
+    with _opened(table) as reader:
+        return {row["path"]: row for row in reader if row.get("path") and _group(row)}
 
 
 def _group(row: Row) -> str:
