@@ -12,8 +12,10 @@ from typing import Any
 import torch
 
 from export.recipe import Recipe
-from export.stages import stages_before, stages_of_any
+from export.stages import stages_before, stages_of_any, together
 from export.train import save
+from streamsep.errors import StreamsepError
+from streamsep.models.manifest import Corpus
 
 
 def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
@@ -33,7 +35,25 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
         .to(tensor.dtype)
         for name, tensor in first["average"].items()
     }
-    return first | {"average": mean, "before": stages_of_any([stages_before(each) for each in checkpoints])}
+    heard = [checkpoint.get("heard") for checkpoint in checkpoints]
+    if None in heard and any(heard):
+        raise ValueError("of some of these runs nobody recorded what they heard: average those of one version")
+    everything = (
+        None
+        if None in heard
+        else [corpus.model_dump() for corpus in together(Corpus(**one) for each in heard for one in each)]
+    )
+    before = stages_of_any([stages_before(each) for each in checkpoints])
+    return first | {"average": mean, "before": before, "heard": everything}
+
+
+def loaded(path: Path) -> dict[str, Any]:
+    """A checkpoint. Raises ValueError when the file is none."""
+    try:
+        content: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        return content | {"recipe": dict(content["recipe"]), "average": dict(content["average"])}
+    except Exception as error:  # whatever the reader of a file that is none stumbles on
+        raise ValueError(f"{path}: expected a checkpoint of export.train, got {error!r:.200}") from None
 
 
 def main() -> None:
@@ -42,11 +62,12 @@ def main() -> None:
     parser.add_argument("checkpoints", type=Path, nargs="+")
     parser.add_argument("-o", "--out", type=Path, required=True)
     options = parser.parse_args()
-    options.out.parent.mkdir(parents=True, exist_ok=True)
-    save(
-        options.out,
-        average([torch.load(path, map_location="cpu", weights_only=True) for path in options.checkpoints]),
-    )
+    try:
+        mean = average([loaded(path) for path in options.checkpoints])
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        save(options.out, mean)
+    except (StreamsepError, ValueError, OSError) as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

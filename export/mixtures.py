@@ -7,6 +7,8 @@ papers' mixtures and of the validation lists. What live sound needs is added to 
 -52 to -12 dB RMS under full scale), spectral tilt, other speeds, rooms, and now and then one source alone or none.
 """
 
+from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +26,8 @@ from export.augment import (
     synthetic_noise,
     tilt,
 )
-from export.corpus import Clip, Clips, NoClipsError
+from export.corpus import RATE, Clip, Clips, NoClipsError
+from streamsep.models.manifest import Corpus
 
 INSTRUMENTS = ("instrument", "other", "drums", "bass")  # roles
 UNCLEAN = ("PicovoiceBarista",)  # a third of a clip is speech, and nobody knows whose
@@ -37,6 +40,22 @@ def clips_if_any(data: Path, split: str, roles: tuple[str, ...], cache: Path) ->
         return Clips(data, split, roles, cache)
     except NoClipsError:
         return None
+
+
+def corpora_in(mixers: Sequence["Mixer"]) -> tuple[Corpus, ...]:
+    """Minutes by corpus and licence of all that these may draw from."""
+    clips: dict[str, Clip] = {}  # by path, for recipes share them
+    for mixer in mixers:
+        for drawn_from in vars(mixer).values():
+            if isinstance(drawn_from, Clips):
+                clips |= {clip.path: clip for clip in drawn_from.clips}
+    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+    for clip in clips.values():
+        seconds[clip.corpus, clip.licence] += clip.length / RATE
+    return tuple(
+        Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
+        for (corpus, licence), total in sorted(seconds.items())
+    )
 
 
 class Mixer:

@@ -8,7 +8,6 @@ its release. `export.figures` puts in the figures, once they are measured.
 
 import argparse
 import json
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -19,10 +18,10 @@ import torch
 
 from export.card import ABOUT, Checks, File, card, notes
 from export.centres import warm_starts
-from export.corpus import RATE, Clip, Clips
+from export.corpus import RATE
 from export.frontend import FrontEnd
 from export.licences import weights_licence
-from export.mixtures import RECIPES
+from export.mixtures import RECIPES, corpora_in
 from export.networks import Chimera
 from export.parity import (
     Frames,
@@ -56,23 +55,13 @@ from streamsep.evaluation.lists import mixtures
 from streamsep.models.loader import Batch
 from streamsep.models.manifest import FORMAT, Corpus, Manifest, Training
 
+UNRECORDED = Corpus(corpus="what nobody recorded", minutes=0, licence="unknown")  # before the oldest known stage
 SECONDS = 4.0  # of sound that parity is checked with
 
 
 def training_data(recipes: Iterable[str], data: Path, cache: Path) -> tuple[Corpus, ...]:
-    """Minutes by corpus and licence of all that the recipes may draw from, as their mixers select them."""
-    clips: dict[str, Clip] = {}  # by path, for recipes share them
-    for recipe in dict.fromkeys(recipes):
-        for drawn_from in vars(RECIPES[recipe](data, "train", cache)).values():
-            if isinstance(drawn_from, Clips):
-                clips |= {clip.path: clip for clip in drawn_from.clips}
-    seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
-    for clip in clips.values():
-        seconds[clip.corpus, clip.licence] += clip.length / RATE
-    return tuple(
-        Corpus(corpus=corpus, minutes=round(total / 60, 2), licence=licence)
-        for (corpus, licence), total in sorted(seconds.items())
-    )
+    """Minutes by corpus and licence of all that the recipes may draw from."""
+    return corpora_in([RECIPES[recipe](data, "train", cache) for recipe in dict.fromkeys(recipes)])
 
 
 def describe(
@@ -83,9 +72,13 @@ def describe(
     if recipe.recipe not in ABOUT:
         raise ValueError(f"{checkpoint}: export/card.py says nothing of {recipe.recipe!r}, only of {sorted(ABOUT)}")
     stages = stages_of_release(checkpoint, after)
-    corpora = corpora_of(stages, recipe.recipe, lambda recipes: training_data(recipes, data, cache))
+    corpora = corpora_of(stages, lambda recipes: training_data(recipes, data, cache))
     training = Training(
-        data=corpora, recipe=json.dumps(asdict(recipe)), seed=recipe.seed, steps=steps, before=map(json.dumps, stages)
+        data=corpora,
+        recipe=json.dumps(asdict(recipe)),
+        seed=recipe.seed,
+        steps=steps,
+        before=map(json.dumps, stages[:-1]),
     )
     manifest = Manifest(
         format=FORMAT,
@@ -102,7 +95,7 @@ def describe(
         embedding_dims=recipe.dims,
         states=net.shape.state_shapes(),
         training=training,
-        licence=weights_licence(corpora),
+        licence=weights_licence([*corpora, *([UNRECORDED] if None in stages else [])]),
         notes=notes(recipe.recipe, corpora),
     )
     return manifest, net

@@ -1,9 +1,9 @@
-"""What weights went through before their last run, kept in every checkpoint, so that a model says all its data.
+"""What weights went through, kept in every checkpoint, so that a model says all its data.
 
-The stages are a list, oldest first; a run from random weights has none. None in it: nobody recorded what was before.
+The stages are a list, oldest first. None in it: nobody recorded what was before.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ import torch
 from export.recipe import Recipe
 from streamsep.models.manifest import Corpus
 
-# recipe: its keys and values; steps: how many were trained, None where nobody recorded it; data: of a released model,
-# all corpora that it and the stages before it were trained on, for they need not be on this disk
+# recipe: its keys and values; steps: how many were trained, None where nobody recorded it; heard: all corpora that
+# this stage drew from, None or missing where nobody recorded it; data: of a released model, all corpora that it and
+# the stages before it were trained on. Neither need be on this disk.
 Stage = dict[str, Any]
 Stages = list[Stage | None]
 
@@ -24,20 +25,26 @@ def stages_before(checkpoint: dict[str, Any]) -> Stages:
     return list(checkpoint.get("before", [None]))
 
 
+def own_stage(checkpoint: dict[str, Any]) -> Stage:
+    """The checkpoint's own run."""
+    return {"recipe": checkpoint["recipe"], "steps": checkpoint["step"], "heard": checkpoint.get("heard")}
+
+
 def named_stages(recipes: Sequence[Path]) -> Stages:
     """Stages that nobody recorded, by the recipes they followed. Raises ConfigError as `Recipe.read` does."""
     return [{"recipe": asdict(Recipe.read(path)), "steps": None} for path in recipes]
 
 
 def stages_of_release(checkpoint: Path, after: Sequence[Path]) -> Stages:
-    """What the weights of a checkpoint went through before its own run.
+    """What the weights of a checkpoint went through, its own run last.
 
     after: the recipes of what it does not know, oldest first. Raises ValueError when it knows everything itself.
     """
-    stages = stages_before(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    content = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    stages = [*stages_before(content), own_stage(content)]
     if not after:
         return stages
-    if stages[:1] != [None]:
+    if stages[0] is not None:
         raise ValueError(f"{checkpoint}: --after: needless, for it has recorded what its weights went through")
     return [*named_stages(after), *stages[1:]]
 
@@ -58,17 +65,22 @@ def _last_release(stages: Stages) -> int:
     return max((number for number, stage in enumerate(stages) if stage and "data" in stage), default=-1)
 
 
-def corpora_of(stages: Stages, recipe: str, derive: Callable[[list[str]], Sequence[Corpus]]) -> tuple[Corpus, ...]:
-    """All data of the stages and of a run of this recipe after them.
+def corpora_of(stages: Stages, derive: Callable[[list[str]], Sequence[Corpus]]) -> tuple[Corpus, ...]:
+    """All data of the stages.
 
-    Of what was released before, the data are those that its manifest has (in an average there may be several such);
-    derive: those of recipes, from this disk. Where two have a corpus it may be the same sound twice: the longer of
-    them counts.
+    They are those that checkpoints have recorded, and of what was released those that its manifest has (in an average
+    there may be several such); derive: those of the recipes of which nobody recorded them, from this disk.
     """
-    recorded = [one for stage in stages if stage for one in stage.get("data", ())]
-    since = [stage["recipe"]["recipe"] for stage in stages[1 + _last_release(stages) :] if stage]
+    recorded = [one for stage in stages if stage for key in ("heard", "data") for one in stage.get(key) or ()]
+    since = [stage for stage in stages[1 + _last_release(stages) :] if stage and stage.get("heard") is None]
+    derived = derive([stage["recipe"]["recipe"] for stage in since]) if since else ()
+    return together([*(Corpus(**one) for one in recorded), *derived])
+
+
+def together(corpora: Iterable[Corpus]) -> tuple[Corpus, ...]:
+    """Each once. Where a corpus is there twice it may be the same sound twice: the longer of them counts."""
     found: dict[tuple[str, str], Corpus] = {}
-    for entry in (*(Corpus(**one) for one in recorded), *derive([recipe, *since])):
+    for entry in corpora:
         key = entry.corpus, entry.licence
         if key not in found or entry.minutes > found[key].minutes:
             found[key] = entry

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from export.from_onnx import read_model
-from export.stages import Stages, stages_before
+from export.stages import Stages, own_stage, stages_before
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def read_start(path: Path) -> Start:
         return Start(*read_model(path))
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-        average, own = content["average"], {"recipe": content["recipe"], "steps": content["step"]}
+        average, own = content["average"], own_stage(content)
     except Exception as error:  # whatever the reader of a file that is none stumbles on
         wanted = "a checkpoint of export.train or a released model's DOMAIN-step-fp32.onnx"
         raise ValueError(f"{path}: expected {wanted}, got {error!r:.200}") from None

@@ -36,15 +36,16 @@ from export.losses import (
     whitened_k_means,
 )
 from export.memory import keep_memory
-from export.mixtures import RECIPES, Mixer
+from export.mixtures import RECIPES, Mixer, corpora_in
 from export.networks import Chimera
 from export.optimizer import Optimizer
 from export.processes import Processes, signals_to_stop
 from export.recipe import Recipe
-from export.stages import Stages, stages_before
+from export.stages import Stages, stages_before, together
 from export.start import Start, read_start
 from streamsep.errors import ConfigError, StreamsepError
 from streamsep.evaluation.lists import mixtures
+from streamsep.models.manifest import Corpus
 
 CHECKPOINT_EVERY = 100  # steps; and at every validation
 EMBEDDING_LOSSES = {"classic": deep_clustering, "whitened": whitened_k_means}
@@ -192,6 +193,7 @@ def train(
     out.mkdir(parents=True, exist_ok=True)
     newest, first, best, waited, before = out / "last.pt", 0, -math.inf, 0, 0.0
     stages: Stages = [] if start is None else start.stages
+    heard: list[dict[str, Any]] | None = [corpus.model_dump() for corpus in corpora_in([mixer])]
     console = Console()
 
     def say(text: str) -> None:
@@ -211,6 +213,10 @@ def train(
             raise SystemExit(f"{newest}: of an older version, whose optimizer was another; {wanted}") from None
         if start is None or "before" in content:
             stages = stages_before(content)
+        if (earlier := content.get("heard")) is None:  # nobody recorded what it had heard so far
+            heard = None
+        else:
+            heard = [corpus.model_dump() for corpus in together(Corpus(**one) for one in (*earlier, *heard))]
         first, best, waited, before = (content[key] for key in ("step", "best", "waited", "seconds"))
         say(f"resumed at step {first}")
     elif start is None and processes.is_first:
@@ -262,7 +268,8 @@ def train(
                 log.sync()
                 state = {"recipe": asdict(recipe), "net": net.state_dict(), "average": average.state_dict()}
                 state |= {"optimizer": optimizer.state_dict(), "step": done, "seconds": before + elapsed}
-                state |= {"best": best, "waited": waited, "before": stages}  # dB; validations since; `Stages`
+                state |= {"best": best, "waited": waited}  # dB; validations since
+                state |= {"before": stages, "heard": heard}  # see `export.stages`
                 if new_best:  # before the newest: a run that is killed in between comes by here again
                     save(out / "best.pt", state)
                 save(newest, state)

@@ -120,7 +120,7 @@ def test_a_release_is_complete_and_says_what_it_was_trained_on(data: Path, tmp_p
         minutes = {item.corpus: item.minutes for item in manifest.training.data}
         assert (minutes["Street"], minutes["TSP"]) == (0.15, 0.05)
         assert not minutes.keys() & {"PicovoiceBarista", "MIR-1K"}
-        assert manifest.licence.startswith("MIT")
+        assert manifest.licence.startswith("Research use only: trained on what nobody recorded")
         assert list(manifest.metrics) == [*list(metrics)[:3], "noise-3.test.int8-clusters.si_sdri_db"]
         assert json.loads(manifest.training.recipe) == asdict(NOISE)
     card = (zoo / "noise.md").read_text(encoding="utf-8")
@@ -187,6 +187,16 @@ def test_all_that_the_weights_went_through_is_on_the_card_with_its_data(
     assert minutes(manifest) == {"Street": 0.15, "TSP": 0.05, "AN4": 0.05, "Band": 0.05}  # shared ones count once
     assert [json.loads(stage) for stage in manifest.training.before] == [{"recipe": asdict(NOISE), "steps": 33}]
     assert "- 33 steps of recipe noise, " in card
+    assert manifest.licence.startswith("MIT")
+    heard = [{"corpus": "WSJ0", "minutes": 1800.0, "licence": "LDC user agreement"}]  # on another disk
+    torch.save(content | {"before": [], "heard": heard}, checkpoint)
+    manifest, card = released()
+    assert minutes(manifest) == {"WSJ0": 1800.0}
+    assert manifest.licence.startswith("Research use only: trained on WSJ0")
+    torch.save(content | {"before": [{"recipe": asdict(NOISE), "steps": 33, "heard": heard}]}, checkpoint)
+    manifest, card = released()
+    assert minutes(manifest) == {"WSJ0": 1800.0, "TSP": 0.05, "AN4": 0.05}
+    assert manifest.licence.startswith("Research use only: trained on WSJ0")
     with pytest.raises(SystemExit, match=r"last\.pt: --after: needless"):
         released("--after", "music.yaml")
 

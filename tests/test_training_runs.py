@@ -24,7 +24,7 @@ from export.average import average
 from export.licences import weights_licence
 from export.log import COLUMNS, read_log
 from export.recipe import Recipe
-from export.stages import corpora_of
+from export.stages import corpora_of, own_stage
 from export.start import read_start
 from streamsep.errors import ConfigError
 from streamsep.models.manifest import Corpus
@@ -144,7 +144,10 @@ def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder
     for name, tensor in second["net"].items():
         assert torch.allclose(tensor, first["average"][f"module.{name}"], atol=1e-6)
     assert not torch.equal(second["net"]["mask_head.weight"], first["net"]["mask_head.weight"])
-    noise, environment = ({"recipe": each["recipe"], "steps": each["step"]} for each in (first, second))
+    noise, environment = (
+        {"recipe": each["recipe"], "steps": each["step"], "heard": each["heard"]} for each in (first, second)
+    )
+    assert {corpus["corpus"] for corpus in first["heard"]} > {"TSP", "AN4"}
     assert (first["before"], second["before"]) == ([], [noise])
     start("chain", "--start", "second/last.pt", steps=2, seed=4)
     assert checkpoint(folder / "chain" / "last.pt")["before"] == [noise, environment]
@@ -161,6 +164,22 @@ def test_a_run_can_begin_with_the_weights_of_another_recipe(start: Start, folder
     with pytest.raises(SystemExit, match=r"junk\.pt: expected a checkpoint"):
         start("third", "--start", "junk.pt")
     assert not (folder / "third" / "last.pt").exists()
+
+
+def test_a_run_remembers_all_that_it_heard(start: Start, folder: Path) -> None:
+    start("run", "--minutes", "0")
+    once = checkpoint(folder / "run" / "last.pt")["heard"]
+    manifest = folder / "data" / "manifest.csv"
+    before = manifest.read_text()
+    manifest.write_text(before.replace("AN4", "Other"))
+    start("run")
+    heard = checkpoint(folder / "run" / "last.pt")["heard"]
+    assert {corpus["corpus"] for corpus in heard} == {corpus["corpus"] for corpus in once} | {"Other"}
+    manifest.write_text(before)
+    start("recorded", steps=1)
+    recorded = checkpoint(folder / "recorded" / "last.pt")
+    with pytest.raises(ValueError, match="nobody recorded what they heard"):
+        average([recorded, recorded | {"heard": None}])
 
 
 def test_a_run_can_begin_with_a_released_model(start: Start, folder: Path) -> None:
@@ -195,10 +214,11 @@ def test_an_average_has_the_data_of_every_release_its_runs_began_with(order: tup
         derived[:] = recipes
         return [Corpus(corpus="Street", minutes=1, licence="CC0")]
 
-    data = corpora_of(average(runs)["before"], "speech", derive)
+    found = average(runs)
+    data = corpora_of([*found["before"], own_stage(found | {"recipe": {"recipe": "speech"}, "step": 1})], derive)
     assert {one.corpus for one in data} == {"MIR-1K", "TSP", "Street"}
     assert weights_licence(data).startswith("Research use only")
-    assert derived == ["speech", "noise"]  # what came before a release is in its data
+    assert derived == ["noise", "speech"]  # what came before a release is in its data
 
 
 def test_a_run_that_was_asked_to_end_saves_its_step_and_goes_on(
