@@ -27,13 +27,18 @@ Constants = dict[str, NDArray[np.float32]]
 def read_model(path: Path) -> tuple[dict[str, Tensor], Stages]:
     """The weights of DOMAIN-step-fp32.onnx and of DOMAIN-look-back-fp32.onnx beside it, and their stages.
 
-    Raises ValueError naming the file when one is missing, is no model, or was not written by `export.release`.
+    Raises ValueError naming the file when one is missing, is no model, was not written by `export.release`, or is of
+    another release than the other.
     """
     suffix = "-step-fp32.onnx"
     if not path.name.endswith(suffix):
         raise ValueError(f"{path}: expected a released model's DOMAIN{suffix}, for 8 bits do not hold its weights")
     step, manifest = _read(path)
-    look_back, _ = _read(path.with_name(path.name.replace(suffix, "-look-back-fp32.onnx")))
+    beside = path.with_name(path.name.replace(suffix, "-look-back-fp32.onnx"))
+    look_back, other = _read(beside)
+    if (manifest.version, manifest.training) != (other.version, other.training):
+        said = f"{manifest.version} and {other.version}" if manifest.version != other.version else "other training"
+        raise ValueError(f"{path}: expected it and {beside.name} to be of one release, got {said}")
     training = manifest.training
     try:
         recipe = Recipe(**json.loads(training.recipe))

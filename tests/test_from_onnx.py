@@ -51,6 +51,15 @@ def test_training_can_go_on_from_every_shipped_model(domain: str) -> None:
         assert largest_error(at_once(graph, frames)[0], wanted[name]) < TOLERANCE
 
 
+def test_two_graphs_of_two_releases_are_no_model(tmp_path: Path) -> None:
+    for kind, domain in (("step", "speech"), ("look-back", "noise")):
+        (tmp_path / f"speech-{kind}-fp32.onnx").write_bytes((ZOO / f"{domain}-{kind}-fp32.onnx").read_bytes())
+    with pytest.raises(
+        ValueError, match=r"speech-step-fp32\.onnx: expected it and speech-look-back-fp32\.onnx to be of"
+    ):
+        read_start(tmp_path / "speech-step-fp32.onnx")
+
+
 def test_what_holds_no_weights_to_go_on_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"speech-step-int8\.onnx: expected a released model's DOMAIN-step-fp32"):
         read_start(ZOO / "speech-step-int8.onnx")
