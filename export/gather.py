@@ -3,10 +3,8 @@ its measures say of it after some seconds. Kept in a file, because this takes mi
 
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,7 @@ from streamsep.monitor.confidence import ALL
 from streamsep.monitor.look_back import BROAD, Watch
 from streamsep.monitor.placed import measure_look_back
 from streamsep.monitor.texture import PREFIX
+from streamsep.pool import pool_of
 
 MOMENTS_S = (2, 3, 4, 5)  # of a mixture, at which it is measured
 LOOK_BACK_S = 2.0  # the measures vary little with it: maps that were fitted to 2 s choose as well on 1.5 s
@@ -185,7 +184,7 @@ def _table(graphs: dict[str, tuple[Path, Path]], every: Sequence[Mixture], liste
     if PROCESSES == 1:
         rows = list(map(task, every))
     else:  # "spawn", because a process that holds ONNX Runtime's threads must not be forked
-        with ProcessPoolExecutor(PROCESSES, get_context("spawn")) as pool:
+        with pool_of(PROCESSES) as pool:
             rows = list(pool.map(task, every, chunksize=4))
     names = next(tuple(found) for looks, _ in rows for look in looks for found in look if found)
     return Table(
