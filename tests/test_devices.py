@@ -4,6 +4,7 @@ import ctypes.util
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -176,6 +177,15 @@ def test_all_of_every_name_is_listed_however_narrow_the_terminal_is(monkeypatch,
         assert [line.strip() for line in lines].count(api) == 1
 
 
+@pytest.fixture
+def _ctrl_c_interrupts() -> Iterator[None]:
+    """A shell has its background jobs ignore Ctrl-C, and so do we in them."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_ctrl_c_interrupts")
 @pytest.mark.parametrize("failing", [False, True])
 def test_ctrl_c_waits_until_a_device_is_open_or_refused(failing: bool) -> None:
     done = []
