@@ -38,13 +38,12 @@ def average(checkpoints: list[dict[str, Any]]) -> dict[str, Any]:
     heard = [checkpoint.get("heard") for checkpoint in checkpoints]
     if None in heard and any(heard):
         raise ValueError("of some of these runs nobody recorded what they heard: average those of one version")
-    everything = (
-        None
-        if None in heard
-        else [corpus.model_dump() for corpus in together(Corpus(**one) for each in heard for one in each)]
-    )
     before = stages_of_any([stages_before(each) for each in checkpoints])
-    return first | {"average": mean, "before": before, "heard": everything}
+    mixed = first | {"average": mean, "before": before}
+    if None in heard:  # in all of them
+        return mixed
+    corpora = together(Corpus(**one) for each in heard for one in each)
+    return mixed | {"heard": [corpus.model_dump() for corpus in corpora]}
 
 
 def loaded(path: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ corpus, group, role, split, seconds, licence, and where a corpus needs them
 Decoding, to mono at 16 kHz, is what costs, so it happens once, in parallel, into `runs/cache/`, at 115 MB an hour.
 """
 
-import csv
 import hashlib
 import json
 import os
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from export import recordings
+from streamsep.evaluation.tables import opened
 
 RATE = 16_000
 FULL_SCALE = 32_767
@@ -115,13 +115,13 @@ class Clips:
     ) -> None:
         """without: corpora to leave out.
 
-        Raises NoClipsError when the manifest names no such clip, and ValueError when one cannot be read.
+        Raises NoClipsError when the manifest names no such clip, ValueError when one cannot be read or a row lacks
+        something, and AudioError when the manifest is no table.
         """
         manifest = data / "manifest.csv"
         if not manifest.is_file():
             raise ValueError(f"{data}: expected a folder with a manifest.csv, found none")
-        with open(manifest, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
+        with opened(manifest) as reader:
             if missing := [name for name in COLUMNS if name not in (reader.fieldnames or ())]:
                 wanted = ", ".join(COLUMNS)
                 raise ValueError(f"{manifest}: expected the columns {wanted}, found no {', '.join(missing)}")

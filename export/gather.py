@@ -183,7 +183,7 @@ def _table(graphs: dict[str, tuple[Path, Path]], every: Sequence[Mixture], liste
     task = partial(_rows, tuple(graphs.items()), scored)
     if PROCESSES == 1:
         rows = list(map(task, every))
-    else:  # "spawn", because a process that holds ONNX Runtime's threads must not be forked
+    else:
         with pool_of(PROCESSES) as pool:
             rows = list(pool.map(task, every, chunksize=4))
     names = next(tuple(found) for looks, _ in rows for look in looks for found in look if found)

@@ -15,29 +15,20 @@ from typing import Any
 
 import pytest
 import torch
-import yaml
 from kin import children
-from tiny_data import make_data, write_list
+from tiny_data import TINY, make_data, write_list, write_recipe
 
 from export import train
 from export.average import average
 from export.licences import weights_licence
 from export.log import COLUMNS, read_log
-from export.recipe import Recipe
 from export.stages import corpora_of, own_stage
 from export.start import read_start
-from streamsep.errors import ConfigError
 from streamsep.models.manifest import Corpus
 
 torch.set_num_threads(1)
 
 HERE = Path(__file__).parents[1]
-TINY = {
-    "recipe": "noise", "trunk": "lstm", "groups": 1, "hidden": 8, "layers": 1, "dims": 4, "window": 128,
-    "synthesis": 64, "hop": 32, "seed": 1, "steps": 3, "batch": 2, "seconds": 0.5, "learning_rate": 1e-3,
-    "embedding_loss": "classic", "embedding_weight": 1.0, "embedding_every": 5, "mask_weight": 1.0,
-    "validate_every": 3, "patience": 10,
-}  # fmt: skip
 Start = Callable[..., None]
 
 
@@ -63,10 +54,6 @@ def start(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Start:
         train.main()
 
     return run
-
-
-def write_recipe(folder: Path, **changes: Any) -> None:
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes))
 
 
 def launch(folder: Path, *how: str, process_group: int | None = None) -> subprocess.Popen[str]:
@@ -356,43 +343,6 @@ def test_a_checkpoint_is_replaced_whole_or_not_at_all(tmp_path: Path, monkeypatc
     with pytest.raises(OSError, match="space"):
         train.save(path, {"step": 2})
     assert checkpoint(path) == {"step": 1}
-
-
-@pytest.mark.parametrize("name", ["speech", "noise", "music", "environment"])
-def test_there_is_a_recipe_for_every_domain(name: str) -> None:
-    assert Recipe.read(HERE / "configs" / "train" / f"{name}.yaml").recipe == name
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ({"hiden": 9}, "hiden: unknown key, did you mean hidden"),
-        ({"hidden": "9"}, "hidden: .*integer.*'9'"),
-        ({"batch": True}, "batch: .*integer.*True"),
-        ({"steps": 0}, "steps: .*greater than or equal to 1.*got 0"),
-        ({"learning_rate": float("nan")}, "learning_rate: .*finite.*nan"),
-        ({"recipe": "whales"}, "recipe: .*'noise'.*whales"),
-        ({"embedding_loss": "blurred"}, "embedding_loss: .*'classic' or 'whitened'.*blurred"),
-        ({"ratio_loss": "sdr"}, "ratio_loss: .*'snr' or 'si-sdr'.*sdr"),
-        ({"embedding_activation": "relu"}, "embedding_activation: .*'tanh' or 'sigmoid'.*relu"),
-        ({"trunk": "oak"}, "oak"),
-        ({"synthesis": 32}, "hop < synthesis.*32"),
-        ({"seconds": 0.005}, "seconds: 0.005 "),
-    ],
-)
-def test_a_recipe_that_cannot_be_is_refused_with_what_would_be_right(
-    changes: dict[str, Any], said: str, tmp_path: Path
-) -> None:
-    write_recipe(tmp_path, **changes)
-    with pytest.raises(ConfigError, match=rf"(?s)tiny\.yaml: .*{said}"):
-        Recipe.read(tmp_path / "tiny.yaml")
-
-
-def test_a_recipe_without_one_of_its_keys_is_refused(tmp_path: Path) -> None:
-    for key in TINY:
-        (tmp_path / "tiny.yaml").write_text(yaml.safe_dump({k: v for k, v in TINY.items() if k != key}))
-        with pytest.raises(ConfigError, match=rf"tiny\.yaml: {key}: missing"):
-            Recipe.read(tmp_path / "tiny.yaml")
 
 
 def test_what_a_run_cannot_do_is_said_before_anything_is_written(

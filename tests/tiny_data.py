@@ -1,10 +1,12 @@
-"""A folder like those that models are trained on, half a minute of sound in all."""
+"""A folder like those that models are trained on, half a minute of sound in all, and a recipe to train on it."""
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile as sf
+import yaml
 
 from export.corpus import RATE
 from export.parity import speech_like
@@ -22,6 +24,13 @@ ROWS = [
     ("g.wav", "TSP", "talker", "val", "of another split"),
     ("h.wav", "Street", "noise", "val", "of another split"),
 ]
+
+TINY = {
+    "recipe": "noise", "trunk": "lstm", "groups": 1, "hidden": 8, "layers": 1, "dims": 4, "window": 128,
+    "synthesis": 64, "hop": 32, "seed": 1, "steps": 3, "batch": 2, "seconds": 0.5, "learning_rate": 1e-3,
+    "embedding_loss": "classic", "embedding_weight": 1.0, "embedding_every": 5, "mask_weight": 1.0,
+    "validate_every": 3, "patience": 10,
+}  # fmt: skip
 
 
 def make_data(folder: Path) -> Path:
@@ -44,3 +53,7 @@ def write_list(data: Path) -> None:
         for domain in ("noise", "environment"):
             slots = ([f"{domain}-0", domain, "val", slot, f"{'gh'[slot]}.wav", 0, 3 * RATE, 1.0] for slot in (0, 1))
             table.writerows(slots)
+
+
+def write_recipe(folder: Path, **changes: Any) -> None:
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(TINY | changes))

@@ -20,7 +20,7 @@ def rows_of(table: Path, columns: Sequence[str], **wanted: str) -> list[Row]:
     if not table.is_file():
         raise AudioError(f"{table.parent}: expected a folder with a {table.name} and the clips it names, found none")
     found: list[Row] = []
-    with _opened(table) as reader:
+    with opened(table) as reader:
         expected = f"expected the columns {', '.join(columns)}, found no"
         if missing := [name for name in columns if name not in (reader.fieldnames or ())]:
             raise AudioError(f"{table}: {expected} {', '.join(missing)}")
@@ -75,12 +75,12 @@ def read_clips(folder: Path) -> dict[str, Row]:
     table = folder / "manifest.csv"
     if not table.is_file():
         return {}
-    with _opened(table) as reader:
+    with opened(table) as reader:
         return {row["path"]: row for row in reader if row.get("path")}
 
 
 @contextmanager
-def _opened(table: Path) -> Iterator["csv.DictReader[str]"]:
+def opened(table: Path) -> Iterator["csv.DictReader[str]"]:
     """To read its rows, with or without a byte order mark. Raises AudioError where it is no such table."""
     with open(table, newline="", encoding="utf-8-sig") as file:
         try:
@@ -105,7 +105,7 @@ def _read_copies(folder: Path) -> dict[str, Row]:
     table = folder / "mixtures.csv"
     if not table.is_file():
         return {}
-    with _opened(table) as reader:
+    with opened(table) as reader:
         return {row["path"]: row for row in reader if row.get("path") and _group(row)}
 
 
